@@ -1,0 +1,64 @@
+package kernel
+
+import "math"
+
+// AttnScores sets dst[t] to scale * q·k[t], where key t is the len(q) elements
+// of k from t*stride on. It panics if k is too short for len(dst) keys.
+func AttnScores(dst, q, k []float32, stride int, scale float32) {
+	for t := range dst {
+		dst[t] = scale * Dot(q, k[t*stride:][:len(q)])
+	}
+}
+
+// AttnMix sets dst to the sum of p[t]*v[t], where value t is the len(dst)
+// elements of v from t*stride on. It panics if v is too short for len(p) values.
+func AttnMix(dst, p, v []float32, stride int) {
+	clear(dst)
+	for t, weight := range p {
+		Axpy(weight, v[t*stride:][:len(dst)], dst)
+	}
+}
+
+// RopeTable fills cos and sin, both of half the head's dimension, with the
+// angles pos * theta^(-i/len(cos)) of the rotary embedding.
+func RopeTable(cos, sin []float32, pos int, theta float64) {
+	for i := range cos {
+		s, c := math.Sincos(float64(pos) * math.Pow(theta, -float64(i)/float64(len(cos))))
+		cos[i], sin[i] = float32(c), float32(s)
+	}
+}
+
+// Rope rotates every head of x in place, a head being 2*len(cos) elements:
+// element i pairs with element i+len(cos) (the half rotation of GPT-NeoX). It
+// panics if x is not a whole number of heads, or sin is shorter than cos.
+func Rope(x, cos, sin []float32) {
+	n := len(cos)
+	sin = sin[:n]
+	for ; len(x) > 0; x = x[2*n:] {
+		lo, hi := x[:n], x[n:2*n]
+		for i, c := range cos {
+			a, b := lo[i], hi[i]
+			lo[i] = float32(a*c) - float32(b*sin[i])
+			hi[i] = float32(b*c) + float32(a*sin[i])
+		}
+	}
+}
+
+// ConvStep advances the gated short convolution of three taps by one token. With
+// d = len(dst) channels, bcx[3][d] is the input projection (B, C, x in this
+// order), taps[3][d] the taps with the oldest first (transposed from the file's
+// [d][3]), and state[2][d] what the last two tokens left, oldest first. With
+// s = B*x it sets dst = C * (taps[0]*state[0] + taps[1]*state[1] + taps[2]*s) and
+// shifts s into state. It panics if a slice is too short.
+func ConvStep(dst, bcx, taps, state []float32) {
+	d := len(dst)
+	b, c, x := bcx[:d], bcx[d:2*d], bcx[2*d:3*d]
+	t0, t1, t2 := taps[:d], taps[d:2*d], taps[2*d:3*d]
+	s0, s1 := state[:d], state[d:2*d]
+	for i := range dst {
+		s := b[i] * x[i]
+		z := float32(t0[i]*s0[i]) + float32(t1[i]*s1[i]) + float32(t2[i]*s)
+		dst[i] = c[i] * z
+		s0[i], s1[i] = s1[i], s
+	}
+}

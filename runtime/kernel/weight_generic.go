@@ -1,0 +1,97 @@
+package kernel
+
+import "github.com/sluice-ai/sluice/runtime/quant"
+
+// multiplyFloatGeneric computes rows [r0, r1) of a product with float weights.
+func (s *Scratch) multiplyFloatGeneric(wk *worker, r0, r1 int) {
+	w := s.w
+	wk.floats = grow(wk.floats, w.Cols)
+	for r := r0; r < r1; r++ {
+		w.Row(r, wk.floats)
+		for c := range s.n {
+			s.dst[c*w.Rows+r] = dotGeneric(s.x[c*w.Cols:][:w.Cols], wk.floats)
+		}
+	}
+}
+
+// multiplyQuantizedGeneric computes rows [r0, r1) of a product with quantised
+// weights from the plain layout of the activations.
+func (s *Scratch) multiplyQuantizedGeneric(wk *worker, r0, r1 int) {
+	w, a := s.w, &s.act
+	blocks := w.Cols / 32
+	for r := r0; r < r1; r++ {
+		wk.row.unpack(w.Type, w.row(r), w.Cols)
+		for c := range s.n {
+			s.dst[c*w.Rows+r] = dotUnpacked(&wk.row, a.q[c*w.Cols:][:w.Cols], a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks])
+		}
+	}
+}
+
+// dotUnpacked defines the product of a quantised row with a column: see
+// [Weight.MatMul] for its order.
+func dotUnpacked(w *unpacked, q []int8, d, dsum []float32) float32 {
+	var acc float32
+	per := len(w.scale) / len(d) // scales in a block of 32: 1 or 2
+	size := 32 / per
+	for b := range d {
+		for h := range per {
+			i := b*per + h
+			var sum int32
+			for j := i * size; j < (i+1)*size; j++ {
+				sum += int32(w.v[j]) * int32(q[j])
+			}
+			acc += float32(float32(sum) * float32(w.scale[i]*d[b]))
+		}
+		if w.min != nil {
+			acc += float32(w.min[b] * dsum[b])
+		}
+	}
+	return acc
+}
+
+// unpacked is a quantised row: element j is scale*v[j] + min, of its block.
+type unpacked struct {
+	v     []int8
+	scale []float32 // one for each 32 elements, or for each 16
+	min   []float32 // one for each 32 elements, or nil
+
+	mins []float32 // what min is when it is not nil
+}
+
+// hasMin reports whether blocks of t have a minimum besides a scale.
+func hasMin(t quant.Type) bool {
+	switch t {
+	case quant.Q4_1, quant.Q5_1, quant.Q4_K, quant.Q5_K:
+		return true
+	}
+	return false
+}
+
+// scaleSize returns how many elements of t share a scale.
+func scaleSize(t quant.Type) int {
+	if t == quant.Q6_K {
+		return 16
+	}
+	return 32
+}
+
+// unpack fills u with the cols elements of src.
+func (u *unpacked) unpack(t quant.Type, src []byte, cols int) {
+	u.v = grow(u.v, cols)
+	u.scale = grow(u.scale, cols/scaleSize(t))
+	u.min = nil
+	if hasMin(t) {
+		u.mins = grow(u.mins, cols/32)
+		u.min = u.mins
+	}
+	size, bytes := t.BlockSize(), t.BlockBytes()
+	scales := size / scaleSize(t)
+	for b := range cols / size {
+		v, scale := u.v[b*size:][:size], u.scale[b*scales:][:scales]
+		var mins []float32
+		if u.min != nil {
+			mins = u.min[b*scales:][:scales]
+		}
+		unpackBlock(t, v, scale, mins, src[b*bytes:][:bytes])
+	}
+}
