@@ -1,0 +1,247 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sluice-ai/sluice/internal/llm"
+)
+
+// errEmpty is a local answer that said nothing.
+var errEmpty = &llm.Error{Kind: llm.Unavailable, Code: llm.CodeLocalInsufficient, Msg: "the local model gave an empty answer"}
+
+// Run dispatches the exchange: it tries the targets in order until one
+// answers, and passes the answer to emit. Before the first emit x.Target and
+// x.Route say who is answering; after it they do not change. Run returns nil
+// when an answer is complete, and otherwise an error for the client.
+func (x *Exchange) Run(ctx context.Context, emit func(llm.Event) error) error {
+	if x.err != nil {
+		return x.err
+	}
+	x.err = x.run(ctx, emit)
+	if x.err != nil && x.first == 0 {
+		x.Route = llm.RouteBlocked
+		x.Target = llm.Target{}
+	}
+	return x.err
+}
+
+func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
+	var last error
+	hop, decision := llm.First, x.Decision
+	for i, c := range x.Order {
+		if i > 0 {
+			hop = llm.Fallback
+			if x.Order[i-1].Target.Local() && !c.Target.Local() {
+				hop = llm.Escalate
+			}
+			d, err := x.ask(ctx, hop)
+			if err != nil {
+				return err
+			}
+			if !d.Allow || !permits(d, c.Target) {
+				continue // policy no longer permits what it permitted first
+			}
+			decision = d
+		}
+		x.Target, x.Route = c.Target, routeOf(c)
+		if c.Target.Local() && i > 0 && x.want.Want != WantLocal {
+			x.Route = llm.RouteDegraded
+		}
+		err := x.try(ctx, c.Target, hop, decision, emit)
+		if err == nil || x.first > 0 {
+			return err
+		}
+		if ctx.Err() != nil {
+			return canceled(ctx)
+		}
+		switch llm.KindOf(err) {
+		case llm.Invalid, llm.Denied:
+			return err // another target would refuse it too
+		}
+		x.r.cfg.Log.Warn("attempt failed", "decision", x.Req.ID, "target", c.Target.ID, "hop", hop, "err", err)
+		last = err
+	}
+	if last == nil {
+		return x.nobody()
+	}
+	return exhausted(last)
+}
+
+// try makes one target answer.
+func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Decision, emit func(llm.Event) error) error {
+	req := *x.Req
+	req.Target, req.Hop = t, hop
+	var restore llm.Restorer
+	if !t.Local() {
+		redacted, r, err := x.redact(&req, d)
+		if err != nil {
+			return err
+		}
+		if d.Rehydrate {
+			restore = r
+		}
+		x.Redacted = redacted
+	}
+	kind, operation := trace.SpanKindClient, "chat "+t.Model
+	if t.Local() {
+		kind = trace.SpanKindInternal
+	}
+	ctx, span := x.r.tracer.Start(ctx, operation, trace.WithSpanKind(kind), trace.WithAttributes(
+		attribute.String("gen_ai.operation.name", "chat"),
+		attribute.String("gen_ai.provider.name", t.Provider),
+		attribute.String("gen_ai.request.model", t.Model),
+		attribute.Bool("gen_ai.request.stream", req.Stream),
+		attribute.String("sluice.target", t.ID),
+		attribute.String("sluice.hop", string(hop)),
+		attribute.String("sluice.zone.region", t.Zone.Region),
+	))
+	defer span.End()
+	req.OnAttempt = func(a llm.Attempt) {
+		a.Target, a.Hop, a.Redacted = t.ID, hop, len(x.Redacted)
+		x.Attempts = append(x.Attempts, a)
+		x.r.meters.attempted(ctx, t, a)
+	}
+	gate := gate{x: x, emit: emit, restore: restore, hold: t.Local()}
+	err := x.r.backend(t).Generate(ctx, &req, gate.event)
+	if err == nil {
+		err = gate.close()
+	}
+	if restore != nil {
+		x.restored += restore.Restored()
+	}
+	span.SetAttributes(
+		attribute.Int("gen_ai.usage.input_tokens", x.Usage.Input+x.Usage.Cached),
+		attribute.Int("gen_ai.usage.output_tokens", x.Usage.Output+x.Usage.Reasoning),
+	)
+	if gate.finish != "" {
+		span.SetAttributes(attribute.StringSlice("gen_ai.response.finish_reasons", []string{string(gate.finish)}))
+	}
+	if err != nil {
+		span.SetStatus(codes.Error, kindName(llm.KindOf(err)))
+		span.SetAttributes(attribute.String("error.type", kindName(llm.KindOf(err))))
+	}
+	return err
+}
+
+// redact prepares the copy of the request that a cloud target may see.
+func (x *Exchange) redact(req *llm.Request, d llm.Decision) ([]string, llm.Restorer, error) {
+	var types []string
+	for _, f := range x.Findings {
+		if slices.Contains(d.Redact, f.Type) && !slices.Contains(types, f.Type) {
+			types = append(types, f.Type)
+		}
+	}
+	if len(types) == 0 {
+		return nil, nil, nil
+	}
+	slices.Sort(types)
+	body, restore, err := x.r.cfg.Inspector.Redact(x.Req, x.Findings, types)
+	if err != nil {
+		return nil, nil, &llm.Error{Kind: llm.Denied, Code: llm.CodePIIBlocked, Err: err,
+			Msg: "the personal data in the request could not be redacted, so nothing was sent"}
+	}
+	clean, err := x.r.cfg.Parse(x.Req.Dialect, body)
+	if err != nil {
+		return nil, nil, &llm.Error{Kind: llm.Denied, Code: llm.CodePIIBlocked, Err: err,
+			Msg: "the redacted request could not be read again, so nothing was sent"}
+	}
+	req.Body, req.Messages, req.Tools, req.ToolChoice, req.Format = clean.Body, clean.Messages, clean.Tools, clean.ToolChoice, clean.Format
+	return types, restore, nil
+}
+
+// A gate stands between a backend and the client. It restores what redaction
+// took out, and holds a local answer back until it says something.
+type gate struct {
+	x       *Exchange
+	emit    func(llm.Event) error
+	restore llm.Restorer
+	hold    bool
+	held    []llm.Event
+	finish  llm.Finish
+}
+
+func (g *gate) event(ev llm.Event) error {
+	if ev.Usage != nil {
+		g.x.Usage = *ev.Usage
+	}
+	if g.restore != nil {
+		g.restore.Event(&ev)
+	}
+	for _, d := range ev.Choices {
+		if d.Finish != "" {
+			g.finish = d.Finish
+		}
+	}
+	if g.hold {
+		g.held = append(g.held, ev)
+		if !says(ev) {
+			return nil
+		}
+		g.hold = false
+		for _, h := range g.held {
+			if err := g.pass(h); err != nil {
+				return err
+			}
+		}
+		g.held = nil
+		return nil
+	}
+	return g.pass(ev)
+}
+
+func (g *gate) pass(ev llm.Event) error {
+	if g.x.first == 0 {
+		g.x.first = max(time.Since(g.x.Req.Received), 1)
+	}
+	return g.emit(ev)
+}
+
+// close ends a complete answer.
+func (g *gate) close() error {
+	if g.hold {
+		return errEmpty
+	}
+	if g.restore == nil {
+		return nil
+	}
+	if rest := g.restore.Flush(); rest != nil {
+		return g.pass(llm.Event{Choices: rest})
+	}
+	return nil
+}
+
+// says reports whether ev carries anything a client could use.
+func says(ev llm.Event) bool {
+	return slices.ContainsFunc(ev.Choices, func(d llm.Delta) bool {
+		return d.Text != "" || d.Reasoning != "" || d.Refusal != "" || len(d.ToolCalls) > 0 || d.Finish == llm.Length
+	})
+}
+
+// exhausted is the client's error when every target failed; last is the last one's.
+func exhausted(last error) error {
+	e := &llm.Error{Kind: llm.Unavailable, Code: llm.CodeUpstream, Err: last,
+		Msg: "every target that may serve this request failed: try again later"}
+	if l, ok := errors.AsType[*llm.Error](last); ok {
+		e.RetryAfter = l.RetryAfter
+		if l.Code == llm.CodeLocalInsufficient || l.Code == llm.CodeBusy {
+			e.Code, e.Msg, e.Kind = l.Code, l.Msg, l.Kind
+		}
+	}
+	return e
+}
+
+func canceled(ctx context.Context) error {
+	return &llm.Error{Kind: llm.Canceled, Code: llm.CodeTimeout, Err: context.Cause(ctx),
+		Msg: "the request was cancelled or its deadline passed"}
+}
+
+func kindName(k llm.Kind) string {
+	return [...]string{"internal", "invalid", "unauthenticated", "denied", "not_found", "busy", "unavailable", "canceled"}[k]
+}

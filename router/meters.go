@@ -1,0 +1,105 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/sluice-ai/sluice/internal/llm"
+)
+
+// meters are the router's instruments. Every label has a bound: targets and
+// tenants come from the config, never from a client.
+type meters struct {
+	requests   metric.Int64Counter
+	duration   metric.Float64Histogram
+	firstByte  metric.Float64Histogram
+	attempts   metric.Int64Counter
+	tokens     metric.Int64Counter
+	cost       metric.Int64Counter
+	findings   metric.Int64Counter
+	judge      metric.Float64Histogram
+	policy     metric.Float64Histogram
+	policyFail metric.Int64Counter
+}
+
+var (
+	fast = metric.WithExplicitBucketBoundaries(.00001, .00003, .0001, .0003, .001, .003, .01, .03, .1, .3, 1)
+	slow = metric.WithExplicitBucketBoundaries(.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 100)
+)
+
+func newMeters() (*meters, error) {
+	m := otel.Meter("github.com/sluice-ai/sluice/router")
+	var errs []error
+	counter := func(name, unit, what string) metric.Int64Counter {
+		c, err := m.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(what))
+		errs = append(errs, err)
+		return c
+	}
+	histogram := func(name, what string, bounds metric.HistogramOption) metric.Float64Histogram {
+		h, err := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(what), bounds)
+		errs = append(errs, err)
+		return h
+	}
+	out := &meters{
+		requests:   counter("sluice.requests", "", "Requests, by route, target, tenant and status."),
+		duration:   histogram("sluice.request.duration", "From the first byte in to the last byte out.", slow),
+		firstByte:  histogram("sluice.request.first_byte", "From the first byte in to the first byte of the answer.", slow),
+		attempts:   counter("sluice.attempts", "", "Calls of a target, by outcome."),
+		tokens:     counter("sluice.tokens", "", "Tokens by target and kind; the kinds are disjoint."),
+		cost:       counter("sluice.cost.nano_usd", "", "Money spent on cloud targets, in nano-dollars."),
+		findings:   counter("sluice.findings", "", "Personal data and secrets found, by type."),
+		judge:      histogram("sluice.assess.duration", "The judge, per request.", fast),
+		policy:     histogram("sluice.decide.duration", "One policy decision.", fast),
+		policyFail: counter("sluice.decide.errors", "", "Policy decisions that failed, and so denied."),
+	}
+	return out, errors.Join(errs...)
+}
+
+func (m *meters) assessed(ctx context.Context, a llm.Assessment, took time.Duration) {
+	m.judge.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("boundary", string(a.Boundary))))
+}
+
+func (m *meters) decided(ctx context.Context, hop llm.Hop, d llm.Decision, err error, took time.Duration) {
+	if err != nil {
+		m.policyFail.Add(ctx, 1)
+		return
+	}
+	m.policy.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("hop", string(hop)), attribute.Bool("allow", d.Allow)))
+}
+
+func (m *meters) attempted(ctx context.Context, t llm.Target, a llm.Attempt) {
+	target := attribute.String("target", t.ID)
+	m.attempts.Add(ctx, 1, metric.WithAttributes(target, attribute.String("outcome", string(a.Outcome)), attribute.String("hop", string(a.Hop))))
+	for _, k := range []struct {
+		kind string
+		n    int
+	}{{"input", a.Usage.Input}, {"cached", a.Usage.Cached}, {"output", a.Usage.Output}, {"reasoning", a.Usage.Reasoning}} {
+		if k.n > 0 {
+			m.tokens.Add(ctx, int64(k.n), metric.WithAttributes(target, attribute.String("kind", k.kind)))
+		}
+	}
+	if c, known := t.Price.Cost(a.Usage); known && c > 0 {
+		m.cost.Add(ctx, c, metric.WithAttributes(target))
+	}
+}
+
+func (m *meters) recorded(ctx context.Context, r *llm.Record) {
+	m.requests.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("route", string(r.Route)), attribute.String("target", r.Target),
+		attribute.String("tenant", r.Tenant), attribute.String("status", strconv.Itoa(r.Status)),
+	))
+	route := metric.WithAttributes(attribute.String("route", string(r.Route)))
+	m.duration.Record(ctx, r.Duration.Seconds(), route)
+	if r.FirstByte > 0 {
+		m.firstByte.Record(ctx, r.FirstByte.Seconds(), route)
+	}
+	for t, n := range r.Findings {
+		m.findings.Add(ctx, int64(n), metric.WithAttributes(attribute.String("type", t)))
+	}
+}
