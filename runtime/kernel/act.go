@@ -2,11 +2,16 @@ package kernel
 
 import "math"
 
-// activations are n columns rounded to int8, in blocks of 32.
+// activations are n columns rounded to int8, in blocks of 32. They are stored
+// plain, column after column, or in groups of groupCols columns side by side, as
+// the tiles of package kernel want them; columns past the last are zero.
 type activations struct {
-	q    []int8    // [n][cols]
-	d    []float32 // [n][cols/32] scales
-	dsum []float32 // [n][cols/32] d times the sum of the block's q
+	grouped bool
+	q       []int8    // [n][cols], or [groups][cols/4][groupCols][4]
+	d       []float32 // [n][cols/32], or [groups][cols/32][groupCols]: scales
+	dsum    []float32 // as d: d times the sum of the block's q
+	bias    []int32   // groups alone: [groups][cols/size][groupCols], -128 * sum
+	size    int       // elements for each bias: 32 or 16
 }
 
 // smallest is the magnitude below which a block counts as zero, so that 127
@@ -15,7 +20,7 @@ const smallest = 0x1p-100
 
 // quantizeGeneric rounds x to int8 in blocks of 32: d = max|x|/127, and
 // q = x*(127/max|x|) rounded to even.
-func quantizeGeneric(q []int8, d, dsum, x []float32) {
+func quantizeGeneric(q []int8, d, x []float32) {
 	for b := range d {
 		v := x[32*b:][:32]
 		var top float32
@@ -24,39 +29,86 @@ func quantizeGeneric(q []int8, d, dsum, x []float32) {
 		}
 		if !(top >= smallest) {
 			clear(q[32*b:][:32])
-			d[b], dsum[b] = 0, 0
+			d[b] = 0
 			continue
 		}
 		inverse := 127 / top
-		var sum int32
 		for j, f := range v {
-			i := int32(math.RoundToEven(float64(float32(f * inverse))))
-			q[32*b+j] = int8(i)
-			sum += i
+			q[32*b+j] = int8(int32(math.RoundToEven(float64(float32(f * inverse)))))
 		}
 		d[b] = top / 127
-		dsum[b] = d[b] * float32(sum)
 	}
+}
+
+func sum8(q []int8) int32 {
+	var sum int32
+	for _, v := range q {
+		sum += int32(v)
+	}
+	return sum
 }
 
 // quantize rounds the columns of the product in progress.
 func (s *Scratch) quantize(p *Pool) {
-	a, blocks := &s.act, s.n*s.w.Cols/32
-	a.q = grow(a.q, s.n*s.w.Cols)
-	a.d, a.dsum = grow(a.d, blocks), grow(a.dsum, blocks)
-	p.Run(s.n, s.groups)
+	a, n, blocks := &s.act, s.n, s.w.Cols/32
+	a.size = scaleSize(s.w.Type)
+	a.grouped = s.n > 1 && haveTile()
+	if a.grouped {
+		groups := (s.n + groupCols - 1) / groupCols
+		n = groups * groupCols
+		a.bias = grow(a.bias, n*s.w.Cols/a.size)
+		a.q, a.d, a.dsum = grow(a.q, n*s.w.Cols), grow(a.d, n*blocks), grow(a.dsum, n*blocks)
+		p.RunWorkers(groups, s.groups)
+		return
+	}
+	a.q, a.d, a.dsum = grow(a.q, n*s.w.Cols), grow(a.d, n*blocks), grow(a.dsum, n*blocks)
+	p.RunWorkers(n, s.columns)
 }
 
-func (s *Scratch) quantizeGroup(c int) {
+// quantizeColumn rounds column c into the plain layout.
+func (s *Scratch) quantizeColumn(_, c int) {
 	a, cols := &s.act, s.w.Cols
 	blocks := cols / 32
-	quantizeGeneric(a.q[c*cols:][:cols], a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks], s.x[c*cols:][:cols])
+	q, d := a.q[c*cols:][:cols], a.d[c*blocks:][:blocks]
+	quantizeBlocks(q, d, s.x[c*cols:][:cols])
+	dsum := a.dsum[c*blocks:][:blocks]
+	for b := range dsum {
+		dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))
+	}
 }
 
-// panelRows is the number of rows a panel interleaves.
-const panelRows = 16
-
-type panel struct{}
-
-func (s *Scratch) multiplyFloat(wk *worker, r0, r1 int)     { s.multiplyFloatGeneric(wk, r0, r1) }
-func (s *Scratch) multiplyQuantized(wk *worker, r0, r1 int) { s.multiplyQuantizedGeneric(wk, r0, r1) }
+// quantizeGroup rounds the columns of group g into the grouped layout.
+func (s *Scratch) quantizeGroup(worker, g int) {
+	a, wk, cols := &s.act, &s.workers[worker], s.w.Cols
+	blocks, per := cols/32, 32/a.size
+	q := a.q[g*groupCols*cols:][:groupCols*cols]
+	d, dsum := a.d[g*groupCols*blocks:][:groupCols*blocks], a.dsum[g*groupCols*blocks:][:groupCols*blocks]
+	bias := a.bias[g*groupCols*blocks*per:][:groupCols*blocks*per]
+	have := min(groupCols, s.n-g*groupCols)
+	if have < groupCols {
+		clear(q)
+		clear(d)
+		clear(dsum)
+		clear(bias)
+	}
+	wk.q, wk.d = grow(wk.q, cols), grow(wk.d, blocks)
+	for c := range have {
+		quantizeBlocks(wk.q, wk.d, s.x[(g*groupCols+c)*cols:][:cols])
+		for b, f := range wk.d {
+			from, to := wk.q[32*b:][:32], q[32*groupCols*b:][:32*groupCols]
+			for j := range 8 {
+				v := from[4*j:][:4:4]
+				w := to[4*(groupCols*j+c):][:4:4]
+				w[0], w[1], w[2], w[3] = v[0], v[1], v[2], v[3]
+			}
+			lo, hi := sum8(from[:16]), sum8(from[16:])
+			d[groupCols*b+c] = f
+			dsum[groupCols*b+c] = f * float32(lo+hi)
+			if per == 2 {
+				bias[2*groupCols*b+c], bias[2*groupCols*b+groupCols+c] = -128*lo, -128*hi
+			} else {
+				bias[groupCols*b+c] = -128 * (lo + hi)
+			}
+		}
+	}
+}

@@ -58,14 +58,19 @@ type Scratch struct {
 	act     activations
 	workers []worker
 	rows    func(worker, i int) // s.multiplyRows, bound once
-	groups  func(i int)         // s.quantizeGroup, bound once
+	columns func(worker, i int) // s.quantizeColumn, bound once
+	groups  func(worker, i int) // s.quantizeGroup, bound once
 }
 
 // A worker is the buffers of one goroutine of the pool.
 type worker struct {
 	row    unpacked
 	floats []float32
-	panel  panel
+	panels [rowsPerChunk / panelRows]panel
+	tile   [groupCols * panelRows]float32
+	args   tileArgs
+	q      []int8
+	d      []float32
 }
 
 // MatMul sets dst[c][r] to the product of column x[c] with row r of the matrix,
@@ -109,7 +114,7 @@ const (
 func (s *Scratch) begin(p *Pool, w *Weight, dst, x []float32, n int) {
 	s.w, s.dst, s.x, s.n = w, dst, x, n
 	if s.rows == nil {
-		s.rows, s.groups = s.multiplyRows, s.quantizeGroup
+		s.rows, s.columns, s.groups = s.multiplyRows, s.quantizeColumn, s.quantizeGroup
 	}
 	threads := 1
 	if p != nil {

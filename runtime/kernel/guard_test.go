@@ -1,0 +1,16 @@
+package kernel
+
+import (
+	"os"
+	"testing"
+)
+
+// require fails t if the environment demands every implementation, and skips it
+// otherwise.
+func require(t *testing.T, name string) {
+	t.Helper()
+	if os.Getenv("KERNEL_TEST_REQUIRE") == "1" {
+		t.Fatalf("this machine cannot run %s", name)
+	}
+	t.Skipf("this machine cannot run %s", name)
+}

@@ -1,0 +1,53 @@
+//go:build !purego
+
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+// The bits of package cpu include that the operating system saves the registers.
+var (
+	useVNNI = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL &&
+		cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VNNI
+	useAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+)
+
+func init() {
+	register("VNNI", &useVNNI)
+	register("AVX2", &useAVX2)
+}
+
+//go:noescape
+func tile8VNNI(a *tileArgs)
+
+//go:noescape
+func tile4VNNI(a *tileArgs)
+
+//go:noescape
+func tile8x16VNNI(a *tileArgs)
+
+//go:noescape
+func tile4x16VNNI(a *tileArgs)
+
+// haveTile reports whether tile may be called.
+func haveTile() bool { return useVNNI }
+
+// tile sets the first cols columns of a.dst, and perhaps more, to the product of
+// a panel and a group, where size elements share a scale.
+func tile(a *tileArgs, cols, size int) {
+	switch {
+	case size == 16 && cols <= 4:
+		tile4x16VNNI(a)
+	case size == 16:
+		tile8x16VNNI(a)
+	case cols <= 4:
+		tile4VNNI(a)
+	default:
+		tile8VNNI(a)
+	}
+}
+
+func quantizeBlocks(q []int8, d, x []float32) { quantizeGeneric(q, d, x) }
+
+func (s *Scratch) multiplyColumn(r0, r1 int) int { return 0 }
+
+func (s *Scratch) multiplyFloat(wk *worker, r0, r1 int) { s.multiplyFloatGeneric(wk, r0, r1) }

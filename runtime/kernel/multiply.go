@@ -1,0 +1,46 @@
+package kernel
+
+// multiplyQuantized computes rows [r0, r1) of a product with quantised weights
+// in the fastest way there is for it. All ways give the same bits.
+func (s *Scratch) multiplyQuantized(wk *worker, r0, r1 int) {
+	if s.act.grouped {
+		s.multiplyTiles(wk, r0, r1)
+		return
+	}
+	if s.n == 1 {
+		r0 += s.multiplyColumn(r0, r1)
+	}
+	s.multiplyQuantizedGeneric(wk, r0, r1)
+}
+
+// multiplyTiles computes rows [r0, r1), a chunk at most, panel by panel. The
+// panels are unpacked once; each group of columns then meets all of them while
+// it is in the nearest cache.
+func (s *Scratch) multiplyTiles(wk *worker, r0, r1 int) {
+	w, a := s.w, &s.act
+	blocks, per := w.Cols/32, 32/a.size
+	panels := wk.panels[:(r1-r0+panelRows-1)/panelRows]
+	for i := range panels {
+		panels[i].pack(w, r0+i*panelRows)
+	}
+	t := &wk.args
+	t.blocks = blocks
+	for c0 := 0; c0 < s.n; c0 += groupCols {
+		g := c0 / groupCols * blocks * groupCols
+		t.q, t.d, t.dsum, t.bias = &a.q[32*g], &a.d[g], &a.dsum[g], &a.bias[g*per]
+		cols := min(groupCols, s.n-c0)
+		for i := range panels {
+			p := &panels[i]
+			t.v, t.scale, t.min, t.dst = &p.v[0], &p.scale[0], nil, &wk.tile[0]
+			if p.min != nil {
+				t.min = &p.min[0]
+			}
+			tile(t, cols, a.size)
+			r := r0 + i*panelRows
+			rows := min(panelRows, w.Rows-r)
+			for c := range cols {
+				copy(s.dst[(c0+c)*w.Rows+r:][:rows], wk.tile[c*panelRows:])
+			}
+		}
+	}
+}

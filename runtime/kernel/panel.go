@@ -1,0 +1,122 @@
+package kernel
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-ai/sluice/runtime/quant"
+)
+
+// A panel is panelRows rows of a quantised matrix unpacked once, to be multiplied
+// with many columns: the rows side by side, so that a vector instruction works on
+// all of them and needs no sum across lanes.
+type panel struct {
+	v     []byte    // [cols/4][panelRows][4], 128 added
+	scale []float32 // [cols/scaleSize][panelRows]
+	min   []float32 // [cols/32][panelRows], or nil
+	mins  []float32 // what min is when it is not nil
+	row   unpacked
+}
+
+const (
+	panelRows  = 16
+	groupCols  = 8 // columns in a group of activations
+	blockPanel = 32 * panelRows
+)
+
+// pack fills p with the rows of w from r0 on; rows past the last are zero.
+func (p *panel) pack(w *Weight, r0 int) {
+	blocks, per := w.Cols/32, 32/scaleSize(w.Type)
+	p.v = grow(p.v, blocks*blockPanel)
+	p.scale = grow(p.scale, blocks*per*panelRows)
+	p.min = nil
+	if hasMin(w.Type) {
+		p.mins = grow(p.mins, blocks*panelRows)
+		p.min = p.mins
+	}
+	rows := min(panelRows, w.Rows-r0)
+	if rows < panelRows {
+		clear(p.scale)
+		clear(p.min)
+	}
+	switch w.Type {
+	case quant.Q8_0:
+		p.packQ8_0(w, r0, rows)
+	case quant.Q4_0:
+		p.packQ4_0(w, r0, rows)
+	default:
+		p.packAny(w, r0, rows)
+	}
+}
+
+func (p *panel) packQ8_0(w *Weight, r0, rows int) {
+	data := w.data[r0*w.stride:]
+	for b := range w.Cols / 32 {
+		v, scale := p.v[b*blockPanel:][:blockPanel], p.scale[b*panelRows:][:panelRows]
+		for r := range rows {
+			src := data[r*w.stride+b*34:][:34]
+			scale[r] = half(src)
+			for j := range 8 {
+				x := binary.LittleEndian.Uint32(src[2+4*j:])
+				binary.LittleEndian.PutUint32(v[j*64+r*4:], x^0x80808080)
+			}
+		}
+	}
+}
+
+func (p *panel) packQ4_0(w *Weight, r0, rows int) {
+	data := w.data[r0*w.stride:]
+	for b := range w.Cols / 32 {
+		v, scale := p.v[b*blockPanel:][:blockPanel], p.scale[b*panelRows:][:panelRows]
+		for r := range rows {
+			src := data[r*w.stride+b*18:][:18]
+			scale[r] = half(src)
+			for j := range 4 {
+				x := binary.LittleEndian.Uint32(src[2+4*j:])
+				binary.LittleEndian.PutUint32(v[j*64+r*4:], x&0x0f0f0f0f+0x78787878)
+				binary.LittleEndian.PutUint32(v[(j+4)*64+r*4:], x>>4&0x0f0f0f0f+0x78787878)
+			}
+		}
+	}
+}
+
+// packAny goes by way of unpackBlock.
+func (p *panel) packAny(w *Weight, r0, rows int) {
+	size, bytes, per := w.Type.BlockSize(), w.Type.BlockBytes(), 32/scaleSize(w.Type)
+	var v [256]int8
+	var raw [256]byte
+	var scale [16]float32
+	var mins [8]float32
+	blocks := size / 32 // blocks of 32 in one of the type's
+	for b := range w.Cols / size {
+		for r := range rows {
+			unpackBlock(w.Type, v[:size], scale[:blocks*per], mins[:blocks], w.row(r0 + r)[b*bytes:][:bytes])
+			for i := range size {
+				raw[i] = byte(v[i]) ^ 0x80
+			}
+			for i := range size / 4 {
+				x := binary.LittleEndian.Uint32(raw[4*i:])
+				binary.LittleEndian.PutUint32(p.v[b*size*panelRows+i*64+r*4:], x)
+			}
+			for i, f := range scale[:blocks*per] {
+				p.scale[(b*blocks*per+i)*panelRows+r] = f
+			}
+			if p.min != nil {
+				for i, f := range mins[:blocks] {
+					p.min[(b*blocks+i)*panelRows+r] = f
+				}
+			}
+		}
+	}
+}
+
+// tileArgs is what a tile needs: panelRows rows times up to groupCols columns.
+// The field names are used by assembly.
+type tileArgs struct {
+	v          *byte    // panel
+	q          *int8    // group [cols/4][groupCols][4]
+	scale, min *float32 // panel; min may be nil
+	d, dsum    *float32 // group [cols/32][groupCols]
+	bias       *int32   // group [cols/scaleSize][groupCols]: -128 * Σ q
+	dst        *float32 // [groupCols][panelRows]
+	blocks     int      // cols/32
+}

@@ -1,0 +1,116 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/sluice-ai/sluice/runtime/quant"
+)
+
+// each runs f with every implementation alone, and with none.
+func each(t *testing.T, f func(t *testing.T)) {
+	on := make([]bool, len(implementations))
+	for i, im := range implementations {
+		on[i] = *im.use
+		*im.use = false
+	}
+	defer func() {
+		for i, im := range implementations {
+			*im.use = on[i]
+		}
+	}()
+	t.Run("generic", f)
+	for i, im := range implementations {
+		t.Run(im.name, func(t *testing.T) {
+			if !on[i] {
+				require(t, im.name)
+			}
+			*im.use = true
+			defer func() { *im.use = false }()
+			f(t)
+		})
+	}
+}
+
+// quantTypes are the types with integer kernels.
+var quantTypes = []quant.Type{quant.Q8_0, quant.Q4_0, quant.Q6_K, quant.Q4_1, quant.Q5_0, quant.Q5_1, quant.Q4_K, quant.Q5_K}
+
+// randomBlocks returns n elements of t: random bits everywhere, and halves of
+// moderate size for the scales.
+func randomBlocks(t quant.Type, n int, r *rand.Rand) []byte {
+	b := make([]byte, quant.RowBytes(t, n))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	halves := []int{0}
+	switch t {
+	case quant.Q4_1, quant.Q5_1, quant.Q4_K, quant.Q5_K:
+		halves = []int{0, 2}
+	case quant.Q6_K:
+		halves = []int{208}
+	}
+	for i := 0; i < len(b); i += t.BlockBytes() {
+		for _, h := range halves {
+			f := quant.FloatToHalf(float32(r.NormFloat64()) * 0.01)
+			b[i+h], b[i+h+1] = byte(f), byte(f>>8)
+		}
+	}
+	return b
+}
+
+func randomFloats(n int, r *rand.Rand) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64() * math.Exp(2*r.NormFloat64()))
+	}
+	return x
+}
+
+// want computes a product by its definition.
+func want(w *Weight, x []float32, n int) []float32 {
+	dst := make([]float32, n*w.Rows)
+	q, d, dsum := make([]int8, w.Cols), make([]float32, w.Cols/32), make([]float32, w.Cols/32)
+	var u unpacked
+	for c := range n {
+		quantizeGeneric(q, d, x[c*w.Cols:][:w.Cols])
+		for b := range d {
+			dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))
+		}
+		for r := range w.Rows {
+			u.unpack(w.Type, w.row(r), w.Cols)
+			dst[c*w.Rows+r] = dotUnpacked(&u, q, d, dsum)
+		}
+	}
+	return dst
+}
+
+func TestMatMulQuantizedExact(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	p := NewPool(2)
+	defer p.Close()
+	each(t, func(t *testing.T) {
+		var s Scratch
+		for _, qt := range quantTypes {
+			for _, shape := range [][3]int{{16, 256, 1}, {1, 256, 2}, {15, 512, 3}, {33, 256, 4}, {70, 768, 5}, {48, 1024, 8}, {17, 256, 9}, {64, 512, 17}, {31, 4608 / 256 * 256, 1}} {
+				rows, cols, n := shape[0], shape[1], shape[2]
+				t.Run(fmt.Sprintf("%v-%dx%dx%d", qt, rows, cols, n), func(t *testing.T) {
+					data := guardedBytes(t, randomBlocks(qt, rows*cols, r))
+					w, err := NewWeight(qt, rows, cols, data)
+					if err != nil {
+						t.Fatal(err)
+					}
+					x := guardedFloats(t, randomFloats(n*cols, r))
+					dst := guardedFloats(t, make([]float32, n*rows))
+					w.MatMul(p, dst, x, n, &s)
+					for i, v := range want(w, x, n) {
+						if math.Float32bits(v) != math.Float32bits(dst[i]) {
+							t.Fatalf("column %d row %d: %g, want %g", i/rows, i%rows, dst[i], v)
+						}
+					}
+				})
+			}
+		}
+	})
+}
