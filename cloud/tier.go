@@ -1,0 +1,186 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sluice-ai/sluice/cloud/breaker"
+	"github.com/sluice-ai/sluice/internal/llm"
+)
+
+// An Entry is a target and who speaks to it.
+type Entry struct {
+	Target   llm.Target
+	Provider Provider
+	Breaker  breaker.Config
+	Retry    Retry
+}
+
+// A Tier is the cloud tier. It is safe for concurrent use.
+type Tier struct {
+	entries map[string]*entry
+	targets []llm.Target
+	tracer  trace.Tracer
+}
+
+type entry struct {
+	Entry
+	breaker *breaker.Breaker
+	until   atomic.Int64 // Unix nanoseconds until which the target throttles us
+}
+
+// New returns a tier of the targets in list, or every mistake in it.
+func New(list []Entry, log *slog.Logger) (*Tier, error) {
+	if log == nil {
+		log = slog.Default()
+	}
+	t := &Tier{entries: map[string]*entry{}, tracer: otel.Tracer("github.com/sluice-ai/sluice/cloud")}
+	var errs []error
+	for _, e := range list {
+		id := e.Target.ID
+		if _, twice := t.entries[id]; twice {
+			errs = append(errs, fmt.Errorf("target %q is defined twice", id))
+		}
+		if err := errors.Join(e.Breaker.Validate(), e.Retry.Validate()); err != nil {
+			errs = append(errs, fmt.Errorf("target %q: %w", id, err))
+		}
+		e.Retry = e.Retry.withDefaults()
+		t.entries[id] = &entry{Entry: e, breaker: breaker.New(id, e.Breaker, func(from, to string) {
+			log.Warn("breaker changed", "target", id, "from", from, "to", to)
+		})}
+		t.targets = append(t.targets, e.Target)
+	}
+	return t, errors.Join(errs...)
+}
+
+// Targets returns the targets in the order of the config.
+func (t *Tier) Targets() []llm.Target { return t.targets }
+
+// Healthy reports whether the target's breaker is not open and it does not throttle us.
+func (t *Tier) Healthy(id string) bool {
+	e := t.entries[id]
+	return e != nil && e.breaker.State() != "open" && e.throttled() <= 0
+}
+
+// Breaker returns the state of the target's breaker, or "".
+func (t *Tier) Breaker(id string) string {
+	if e := t.entries[id]; e != nil {
+		return e.breaker.State()
+	}
+	return ""
+}
+
+// throttled returns how long the target still wants to be left alone.
+func (e *entry) throttled() time.Duration {
+	return time.Duration(e.until.Load() - time.Now().UnixNano())
+}
+
+// Generate calls req.Target, again where its retry policy says so. After the
+// first event nothing is retried: what the client has seen stands.
+func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Event) error) error {
+	e := t.entries[req.Target.ID]
+	if e == nil {
+		return &llm.Error{Kind: llm.Internal, Msg: "the target is not one of the cloud tier's"}
+	}
+	for try := 1; ; try++ {
+		began, err := t.attempt(ctx, e, req, try, emit)
+		if err == nil {
+			return nil
+		}
+		if _, ours := errors.AsType[*CallError](err); !ours {
+			return err // the client's side failed, not the target
+		}
+		call := asCall(err)
+		wait, again := e.Retry.next(try, call, jitter())
+		if began || !again {
+			return clientError(call)
+		}
+		select {
+		case <-ctx.Done():
+			return clientError(call)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// attempt makes one call. began says that an event has been emitted.
+func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int, emit func(llm.Event) error) (began bool, err error) {
+	a := llm.Attempt{Try: try, Start: time.Now(), Outcome: llm.OK}
+	ctx, span := t.tracer.Start(ctx, "sluice.attempt", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("sluice.target", e.Target.ID), attribute.Int("sluice.try", try),
+	))
+	defer func() {
+		a.Duration, a.Breaker = time.Since(a.Start), e.breaker.State()
+		span.SetAttributes(attribute.String("sluice.outcome", string(a.Outcome)), attribute.String("sluice.breaker", a.Breaker))
+		if a.Status != 0 {
+			span.SetAttributes(attribute.Int("http.response.status_code", a.Status))
+		}
+		if a.Outcome != llm.OK {
+			span.SetStatus(codes.Error, a.Code)
+		}
+		span.End()
+		if req.OnAttempt != nil {
+			req.OnAttempt(a)
+		}
+	}()
+	fail := func(c *CallError) (bool, error) {
+		a.Outcome, a.Status, a.Code = c.Outcome, c.Status, c.Code
+		return began, c
+	}
+	if wait := e.throttled(); wait > 0 {
+		return fail(&CallError{Outcome: llm.Skipped, Code: "throttled", RetryAfter: wait})
+	}
+	permit := e.breaker.Allow()
+	if permit == nil {
+		return fail(&CallError{Outcome: llm.Skipped, Code: "breaker_open"})
+	}
+	defer permit.Nothing() // whatever happens, the permit is given back
+	var emitErr error
+	err = e.Provider.Complete(ctx, req, func(ev llm.Event) error {
+		if !began {
+			began, a.FirstByte = true, time.Since(a.Start)
+			permit.FirstByte()
+		}
+		if ev.Usage != nil {
+			a.Usage = *ev.Usage
+		}
+		emitErr = emit(ev)
+		return emitErr
+	})
+	switch {
+	case err == nil:
+		a.Status = 200
+		permit.Success()
+		return began, nil
+	case emitErr != nil:
+		a.Outcome, a.Code = llm.Abandoned, "client_gone"
+		return began, emitErr
+	case context.Cause(ctx) != nil && ctx.Err() != nil:
+		// The caller's own context: a timeout of ours is a CallError with ctx still alive.
+		a.Outcome, a.Code = llm.Abandoned, "canceled"
+		return began, &llm.Error{Kind: llm.Canceled, Msg: "the request was cancelled or its deadline passed", Err: err}
+	}
+	call := asCall(err)
+	switch call.Outcome {
+	case llm.Rejected:
+		if call.Code != "auth" {
+			permit.Success() // the target works; the request does not
+		}
+	case llm.Throttled:
+		if call.RetryAfter > 0 {
+			e.until.Store(time.Now().Add(min(call.RetryAfter, time.Minute)).UnixNano())
+		}
+	default:
+		permit.Failure()
+	}
+	return fail(call)
+}
