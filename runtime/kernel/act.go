@@ -10,8 +10,13 @@ type activations struct {
 	q       []int8    // [n][cols], or [groups][cols/4][groupCols][4]
 	d       []float32 // [n][cols/32], or [groups][cols/32][groupCols]: scales
 	dsum    []float32 // as d: d times the sum of the block's q
-	bias    []int32   // groups alone: [groups][cols/size][groupCols], -128 * sum
-	size    int       // elements for each bias: 32 or 16
+	size    int       // elements that share a weight's scale: 32 or 16
+
+	// bias is what the offset of the weights adds to a sum, negated: for groups
+	// -128 times the sum of each size elements, [groups][cols/size][groupCols];
+	// for the column routines their own offset times it, [cols/size].
+	bias   []int32
+	column bool // plain, with bias
 }
 
 // smallest is the magnitude below which a block counts as zero, so that 127
@@ -62,6 +67,10 @@ func (s *Scratch) quantize(p *Pool) {
 		return
 	}
 	a.q, a.d, a.dsum = grow(a.q, n*s.w.Cols), grow(a.d, n*blocks), grow(a.dsum, n*blocks)
+	a.column = n == 1 && haveColumn(s.w.Type)
+	if a.column {
+		a.bias = grow(a.bias, s.w.Cols/a.size)
+	}
 	p.RunWorkers(n, s.columns)
 }
 
@@ -71,6 +80,13 @@ func (s *Scratch) quantizeColumn(_, c int) {
 	blocks := cols / 32
 	q, d := a.q[c*cols:][:cols], a.d[c*blocks:][:blocks]
 	quantizeBlocks(q, d, s.x[c*cols:][:cols])
+	if a.column {
+		o := -offset(s.w.Type)
+		for i := range a.bias {
+			a.bias[i] = o * sum8(q[i*a.size:][:a.size])
+		}
+		return
+	}
 	dsum := a.dsum[c*blocks:][:blocks]
 	for b := range dsum {
 		dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))

@@ -2,7 +2,10 @@
 
 package kernel
 
-import "golang.org/x/sys/cpu"
+import (
+	"github.com/sluice-ai/sluice/runtime/quant"
+	"golang.org/x/sys/cpu"
+)
 
 // The bits of package cpu include that the operating system saves the registers.
 var (
@@ -48,6 +51,28 @@ func tile(a *tileArgs, cols, size int) {
 
 func quantizeBlocks(q []int8, d, x []float32) { quantizeGeneric(q, d, x) }
 
-func (s *Scratch) multiplyColumn(r0, r1 int) int { return 0 }
+//go:noescape
+func columnQ8_0VNNI(a *columnArgs)
+
+//go:noescape
+func columnQ4_0VNNI(a *columnArgs)
+
+//go:noescape
+func columnQ6_KVNNI(a *columnArgs)
+
+// haveColumn reports whether column may be called for t.
+func haveColumn(t quant.Type) bool { return useVNNI && offset(t) != 0 }
+
+// column sets a.dst to the product of panelRows rows of type t and a column.
+func column(a *columnArgs, t quant.Type) {
+	switch t {
+	case quant.Q8_0:
+		columnQ8_0VNNI(a)
+	case quant.Q4_0:
+		columnQ4_0VNNI(a)
+	case quant.Q6_K:
+		columnQ6_KVNNI(a)
+	}
+}
 
 func (s *Scratch) multiplyFloat(wk *worker, r0, r1 int) { s.multiplyFloatGeneric(wk, r0, r1) }

@@ -7,10 +7,9 @@ func (s *Scratch) multiplyQuantized(wk *worker, r0, r1 int) {
 		s.multiplyTiles(wk, r0, r1)
 		return
 	}
-	if s.n == 1 {
-		r0 += s.multiplyColumn(r0, r1)
+	if !s.multiplyColumn(wk, r0, r1) {
+		s.multiplyQuantizedGeneric(wk, r0, r1)
 	}
-	s.multiplyQuantizedGeneric(wk, r0, r1)
 }
 
 // multiplyTiles computes rows [r0, r1), a chunk at most, panel by panel. The

@@ -69,6 +69,8 @@ type worker struct {
 	panels [rowsPerChunk / panelRows]panel
 	tile   [groupCols * panelRows]float32
 	args   tileArgs
+	column columnArgs
+	sums   [8 * panelRows]int32
 	q      []int8
 	d      []float32
 }
