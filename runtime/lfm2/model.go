@@ -1,0 +1,243 @@
+package lfm2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/sluice-ai/sluice/runtime/kernel"
+	"github.com/sluice-ai/sluice/runtime/state"
+)
+
+// A Span is the part of one Forward that belongs to one sequence: its next
+// tokens, and where their logits go.
+type Span struct {
+	Seq    *state.Seq
+	Tokens []int32
+	// Logits receives [rows][V] for the last rows tokens, rows being
+	// len(Logits)/V; nil asks for none.
+	Logits []float32
+}
+
+// Forward advances every sequence of the batch by its tokens and fills in the
+// logits asked for. Together the spans hold at most w.Max() tokens, and no
+// sequence occurs twice. If it fails, or ctx ends (looked at once per layer), no
+// sequence has changed; a sequence that is full fails with a [*state.ContextError].
+func (m *Model) Forward(ctx context.Context, w *Work, batch []Span) error {
+	n, rows, err := m.check(w, batch)
+	if err != nil || n == 0 {
+		return err
+	}
+	w.begin(m, batch, n)
+	defer w.end()
+
+	for l := range m.layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		layer := &m.layers[l]
+		w.norm(layer.attnNorm) // u = rms(x)
+		if layer.conv != nil {
+			w.shortConv(l, layer.conv) // y = ShortConv(u)
+		} else {
+			w.attention(l, layer.attn) // y = Attn(u)
+		}
+		kernel.Add(w.y[:n*m.Dim], w.x) // x += y
+		w.norm(layer.ffnNorm)
+		w.swiglu(layer)
+		kernel.Add(w.y[:n*m.Dim], w.x)
+	}
+	if rows > 0 {
+		w.logits(rows)
+	}
+	for _, s := range batch {
+		s.Seq.Commit(len(s.Tokens))
+	}
+	return nil
+}
+
+// check refuses a batch that cannot run, and counts its tokens and rows of logits.
+func (m *Model) check(w *Work, batch []Span) (n, rows int, err error) {
+	if w.model != m {
+		return 0, 0, errors.New("lfm2: this Work was made for another model")
+	}
+	for i, s := range batch {
+		for j := range i {
+			if batch[j].Seq == s.Seq {
+				return 0, 0, errors.New("lfm2: a sequence occurs twice in a batch")
+			}
+		}
+		for _, id := range s.Tokens {
+			if id < 0 || int(id) >= m.Vocab {
+				return 0, 0, fmt.Errorf("token %d is outside the vocabulary of %d", id, m.Vocab)
+			}
+		}
+		if len(s.Logits)%m.Vocab != 0 || len(s.Logits)/m.Vocab > len(s.Tokens) {
+			return 0, 0, fmt.Errorf("lfm2: room for %d logits does not fit %d tokens and a vocabulary of %d", len(s.Logits), len(s.Tokens), m.Vocab)
+		}
+		n += len(s.Tokens)
+		rows += len(s.Logits) / m.Vocab
+	}
+	if n > w.max {
+		return 0, 0, fmt.Errorf("lfm2: a batch of %d tokens is more than %d", n, w.max)
+	}
+	for _, s := range batch {
+		if err := s.Seq.Begin(len(s.Tokens)); err != nil {
+			return 0, 0, err
+		}
+	}
+	return n, rows, nil
+}
+
+// norm sets u = rms(x) * weight, row by row.
+func (w *Work) norm(weight []float32) {
+	d := w.model.Dim
+	for t := range w.n {
+		kernel.RMSNorm(w.u[t*d:][:d], w.x[t*d:][:d], weight, w.model.Eps)
+	}
+}
+
+// shortConv sets y to the gated short convolution of u.
+//
+//	[B | C | x] = u Winᵀ           bcx [n][3d]
+//	s = B * x                      kept: the last K-1 of each sequence
+//	z_t = Σ_k taps[k] * s_{t-K+1+k}
+//	y = (C * z) Woutᵀ
+func (w *Work) shortConv(l int, c *shortConv) {
+	m, n := w.model, w.n
+	c.in.MatMul(w.pool, w.bcx, w.u, n, &w.scratch)
+	for t := range n {
+		s := &w.rows[t]
+		dst, bcx := w.u[t*m.Dim:][:m.Dim], w.bcx[t*3*m.Dim:][:3*m.Dim]
+		convStep(dst, bcx, c.taps, s.seq.Conv(l)) // rows of a sequence are in order
+	}
+	c.out.MatMul(w.pool, w.y, w.u, n, &w.scratch)
+}
+
+// convStep advances the convolution by one token: dst [d] from bcx [3][d],
+// taps [K][d] and past [K-1][d], into which s is shifted.
+func convStep(dst, bcx, taps, past []float32) {
+	d := len(dst)
+	if len(taps) == 3*d {
+		kernel.ConvStep(dst, bcx, taps, past)
+		return
+	}
+	b, c, x := bcx[:d], bcx[d:2*d], bcx[2*d:]
+	k := len(taps) / d
+	for i := range dst {
+		s := b[i] * x[i]
+		z := taps[(k-1)*d+i] * s
+		for j := range k - 1 {
+			z += taps[j*d+i] * past[j*d+i]
+		}
+		dst[i] = c[i] * z
+		for j := range k - 2 {
+			past[j*d+i] = past[(j+1)*d+i]
+		}
+		past[(k-2)*d+i] = s
+	}
+}
+
+// attention sets y to the grouped-query attention of u.
+//
+//	q = rope(rms(u Wqᵀ))  [n][H][hd]     k = rope(rms(u Wkᵀ)), v = u Wvᵀ  [n][kv][hd]
+//	y = concat_h(softmax(q_h kᵀ/√hd + causal) v) Woᵀ       head h reads kv head h/(H/kv)
+func (w *Work) attention(l int, a *attention) {
+	m, n, hd := w.model, w.n, w.model.HeadDim
+	a.q.MatMul(w.pool, w.q, w.u, n, &w.scratch)
+	a.k.MatMul(w.pool, w.k, w.u, n, &w.scratch)
+	a.v.MatMul(w.pool, w.v, w.u, n, &w.scratch)
+	qDim, kvDim := m.Heads*hd, a.kvHeads*hd
+	for t := range n {
+		q, k := w.q[t*qDim:][:qDim], w.k[t*kvDim:][:kvDim]
+		for h := 0; h < qDim; h += hd {
+			kernel.RMSNorm(q[h:h+hd], q[h:h+hd], a.qNorm, m.Eps)
+		}
+		for h := 0; h < kvDim; h += hd {
+			kernel.RMSNorm(k[h:h+hd], k[h:h+hd], a.kNorm, m.Eps)
+		}
+		cos, sin := w.cos[t*hd/2:][:hd/2], w.sin[t*hd/2:][:hd/2]
+		kernel.Rope(q, cos, sin)
+		kernel.Rope(k, cos, sin)
+		w.rows[t].seq.Put(l, w.rows[t].pos, k, w.v[t*kvDim:][:kvDim])
+	}
+	w.layer, w.attn = l, a
+	w.pool.RunWorkers(a.kvHeads*n, w.attend)
+	a.out.MatMul(w.pool, w.y, w.o, n, &w.scratch)
+}
+
+// attendOne computes, for one token and one key-value head, the query heads that
+// read it. Neighbouring i share the head, so its keys stay in the cache.
+func (w *Work) attendOne(worker, i int) {
+	m, hd := w.model, w.model.HeadDim
+	group := m.Heads / w.attn.kvHeads
+	head, t := i/w.n, i%w.n
+	row := &w.rows[t]
+	pages := row.seq.Pages(w.layer)
+	scratch := &w.workers[worker]
+	scores, part := scratch.scores[:row.pos+1], scratch.part
+	scale := float32(1 / math.Sqrt(float64(hd)))
+	for h := head * group; h < (head+1)*group; h++ {
+		q := w.q[(t*m.Heads+h)*hd:][:hd]
+		for from := 0; from < len(scores); from += state.PageLen {
+			to := min(from+state.PageLen, len(scores))
+			kernel.AttnScores(scores[from:to], q, pages[from/state.PageLen].K[head*state.PageLen*hd:], hd, scale)
+		}
+		kernel.Softmax(scores)
+		o := w.o[(t*m.Heads+h)*hd:][:hd]
+		for from := 0; from < len(scores); from += state.PageLen {
+			to := min(from+state.PageLen, len(scores))
+			v := pages[from/state.PageLen].V[head*state.PageLen*hd:]
+			if from == 0 {
+				kernel.AttnMix(o, scores[:to], v, hd)
+				continue
+			}
+			kernel.AttnMix(part, scores[from:to], v, hd)
+			kernel.Add(part, o)
+		}
+	}
+}
+
+// swiglu sets y to the feed-forward of u: Wdown(silu(Wgate u) * (Wup u)).
+func (w *Work) swiglu(l *layer) {
+	l.gate.MatMul(w.pool, w.gate, w.u, w.n, &w.scratch)
+	l.up.MatMul(w.pool, w.up, w.u, w.n, &w.scratch)
+	w.pool.Run(w.n, w.silu)
+	l.down.MatMul(w.pool, w.y, w.gate, w.n, &w.scratch)
+}
+
+func (w *Work) siluOne(t int) {
+	f := w.model.FFN
+	kernel.SiLUMul(w.gate[t*f:][:f], w.up[t*f:][:f])
+}
+
+// logits sets the logits that the batch asks for, rows of them: rms(x) Eᵀ.
+func (w *Work) logits(rows int) {
+	m := w.model
+	n, t, asking := 0, 0, 0
+	var dst []float32
+	for _, s := range w.batch {
+		t += len(s.Tokens)
+		if ask := len(s.Logits) / m.Vocab; ask > 0 {
+			for i := t - ask; i < t; i++ { // u's rows up to n are no longer needed
+				kernel.RMSNorm(w.u[n*m.Dim:][:m.Dim], w.x[i*m.Dim:][:m.Dim], m.norm, m.Eps)
+				n++
+			}
+			asking++
+			dst = s.Logits
+		}
+	}
+	if asking == 1 {
+		m.output.MatMul(w.pool, dst, w.u, rows, &w.scratch)
+		return
+	}
+	if len(w.out) < rows*m.Vocab {
+		w.out = make([]float32, rows*m.Vocab)
+	}
+	m.output.MatMul(w.pool, w.out, w.u, rows, &w.scratch)
+	from := 0
+	for _, s := range w.batch {
+		from += copy(s.Logits, w.out[from:])
+	}
+}

@@ -1,0 +1,97 @@
+package lfm2
+
+import (
+	"github.com/sluice-ai/sluice/runtime/kernel"
+	"github.com/sluice-ai/sluice/runtime/state"
+)
+
+// A Work holds the buffers of a forward pass over up to Max tokens, made once so
+// that decoding a token allocates nothing. It serves one [Model.Forward] at a time.
+type Work struct {
+	model *Model
+	pool  *kernel.Pool
+	max   int
+
+	x, u, y  []float32 // [max][d] residual stream; a mixer's input; its output
+	bcx      []float32 // [max][3d]
+	q, o     []float32 // [max][H*hd] queries; what attention mixes
+	k, v     []float32 // [max][kv*hd]
+	cos, sin []float32 // [max][hd/2]
+	gate, up []float32 // [max][F]
+	out      []float32 // logits of several sequences, grown on demand
+	scratch  kernel.Scratch
+	workers  []workspace // one per thread of the pool
+	silu     func(i int)
+	attend   func(worker, i int)
+
+	// The pass in progress.
+	batch []Span
+	n     int   // tokens in the batch
+	rows  []row // [n]
+	layer int
+	attn  *attention
+}
+
+// A row is one token of the batch.
+type row struct {
+	seq *state.Seq
+	pos int
+}
+
+// A workspace belongs to one thread of the pool.
+type workspace struct {
+	scores []float32 // attention scores over the longest sequence of the batch
+	part   []float32 // [hd]
+}
+
+// NewWork returns buffers for batches of up to max tokens, whose loops run on pool.
+func NewWork(m *Model, pool *kernel.Pool, max int) *Work {
+	kv := m.maxKVHeads() * m.HeadDim
+	make32 := func(n int) []float32 { return make([]float32, max*n) }
+	w := &Work{
+		model: m, pool: pool, max: max,
+		x: make32(m.Dim), u: make32(m.Dim), y: make32(m.Dim),
+		bcx: make32(3 * m.Dim),
+		q:   make32(m.Heads * m.HeadDim), o: make32(m.Heads * m.HeadDim),
+		k: make32(kv), v: make32(kv),
+		cos: make32(m.HeadDim / 2), sin: make32(m.HeadDim / 2),
+		gate: make32(m.FFN), up: make32(m.FFN),
+		rows:    make([]row, max),
+		workers: make([]workspace, pool.Threads()),
+	}
+	for i := range w.workers {
+		w.workers[i].part = make([]float32, m.HeadDim)
+	}
+	w.silu, w.attend = w.siluOne, w.attendOne
+	return w
+}
+
+// Max returns the most tokens a batch may have.
+func (w *Work) Max() int { return w.max }
+
+// begin lays the batch out: embeddings into x, positions and rotations per row.
+func (w *Work) begin(m *Model, batch []Span, n int) {
+	w.batch, w.n = batch, n
+	half, longest, t := m.HeadDim/2, 0, 0
+	for _, s := range batch {
+		for i, id := range s.Tokens {
+			pos := s.Seq.Pos() + i
+			w.rows[t] = row{s.Seq, pos}
+			m.embed.Row(int(id), w.x[t*m.Dim:][:m.Dim])
+			kernel.RopeTable(w.cos[t*half:][:half], w.sin[t*half:][:half], pos, m.Theta)
+			longest = max(longest, pos+1)
+			t++
+		}
+	}
+	for i := range w.workers {
+		if len(w.workers[i].scores) < longest { // by pages, as the sequences grow
+			w.workers[i].scores = make([]float32, (2*longest+state.PageLen)/state.PageLen*state.PageLen)
+		}
+	}
+}
+
+// end lets go of the sequences.
+func (w *Work) end() {
+	clear(w.rows[:w.n])
+	w.batch, w.attn = nil, nil
+}

@@ -1,0 +1,232 @@
+// Package synth writes GGUF files of LFM2 models with random weights: any shape,
+// any weight type, decided by a seed. They serve to test and to measure the
+// engine (and llama.cpp, which loads them too) without downloading a model. What
+// such a model says means nothing.
+//
+// The same Config gives the same bytes on every platform: weights come from
+// integer arithmetic and single float32 multiplications.
+package synth
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/sluice-ai/sluice/runtime/gguf"
+	"github.com/sluice-ai/sluice/runtime/quant"
+)
+
+// A Config says what to write.
+type Config struct {
+	Size string // a name in [Sizes]. Default "tiny"
+	Type string // "f32", "f16", "bf16", "q8_0", "q4_0" or "q6_k". Default "q4_0"
+	Seed uint64
+}
+
+// A Shape is the size of a model, as the LFM2 reference's table 1.1 gives it.
+type Shape struct {
+	Layers    int
+	Dim       int
+	Heads     int
+	KVHeads   int
+	FFN       int
+	Vocab     int
+	Used      int // vocabulary rows with a token of their own; the rest are unused padding
+	Context   int
+	Attention []int // indices of the attention layers
+}
+
+// Sizes lists the names that Config.Size can have, smallest first. Tiny and mini
+// are for tests; mini's rows are long enough for K-quants.
+func Sizes() []string { return []string{"tiny", "mini", "350m", "700m", "1.2b", "2.6b"} }
+
+var six = []int{2, 5, 8, 10, 12, 14}
+
+var shapes = map[string]Shape{
+	"tiny": {5, 128, 4, 2, 320, 640, 600, 4096, []int{2, 4}},
+	"mini": {6, 256, 4, 2, 768, 1024, 1000, 8192, []int{2, 4, 5}},
+	"350m": {16, 1024, 16, 8, 4608, 65536, 64400, 128000, six},
+	"700m": {16, 1536, 24, 8, 6912, 65536, 64400, 128000, six},
+	"1.2b": {16, 2048, 32, 8, 8192, 65536, 64400, 128000, six},
+	"2.6b": {30, 2048, 32, 8, 10752, 65536, 64400, 128000, []int{2, 5, 9, 13, 17, 21, 24, 27}},
+}
+
+// types maps Config.Type to the type of matrices and to general.file_type.
+var types = map[string]struct {
+	weight   quant.Type
+	fileType uint32
+}{
+	"f32": {quant.F32, 0}, "f16": {quant.F16, 1}, "bf16": {quant.BF16, 32},
+	"q8_0": {quant.Q8_0, 7}, "q4_0": {quant.Q4_0, 2}, "q6_k": {quant.Q6_K, 18},
+}
+
+// Types lists the names that Config.Type can have.
+func Types() []string { return []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q6_k"} }
+
+func (c Config) withDefaults() Config {
+	c.Size = strings.ToLower(cmp.Or(c.Size, "tiny"))
+	c.Type = strings.ToLower(cmp.Or(c.Type, "q4_0"))
+	return c
+}
+
+// Validate reports every mistake in c.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	if _, ok := shapes[c.Size]; !ok {
+		errs = append(errs, fmt.Errorf("size %q is unknown; use %s", c.Size, strings.Join(Sizes(), ", ")))
+	}
+	if _, ok := types[c.Type]; !ok {
+		errs = append(errs, fmt.Errorf("type %q cannot be written; use %s", c.Type, strings.Join(Types(), ", ")))
+	}
+	return errors.Join(errs...)
+}
+
+// Write streams the model to out, never holding more than some megabytes of it.
+// Progress, if not nil, is told how many of the bytes of tensor data are done.
+func Write(out io.Writer, c Config, progress func(done, total int64)) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	c = c.withDefaults()
+	b := builder{shape: shapes[c.Size], weight: types[c.Type].weight, seed: c.Seed, progress: progress}
+	b.metadata(c, types[c.Type].fileType)
+	b.tensors()
+	b.total = b.w.Size()
+	_, err := b.w.WriteTo(out)
+	return err
+}
+
+// WriteFile is Write to a file at path, which it creates or replaces. A file it
+// cannot finish is removed.
+func WriteFile(path string, c Config, progress func(done, total int64)) (err error) {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			os.Remove(path)
+		}
+	}()
+	return Write(f, c, progress)
+}
+
+// A builder fills a gguf.Writer.
+type builder struct {
+	w           gguf.Writer
+	shape       Shape
+	weight      quant.Type
+	seed        uint64
+	progress    func(done, total int64)
+	done, total int64
+	count       uint64 // tensors so far: each has a stream of numbers of its own
+}
+
+func (b *builder) metadata(c Config, fileType uint32) {
+	s, w := b.shape, &b.w
+	kv := make([]int32, s.Layers)
+	for _, l := range s.Attention {
+		kv[l] = int32(s.KVHeads)
+	}
+	w.Set("general.architecture", "lfm2")
+	w.Set("general.type", "model")
+	w.Set("general.name", fmt.Sprintf("Synthetic LFM2 %s (random weights, seed %d)", strings.ToUpper(c.Size), c.Seed))
+	w.Set("general.size_label", strings.ToUpper(c.Size))
+	w.Set("general.file_type", fileType)
+	w.Set("general.quantization_version", uint32(2))
+	w.Set("lfm2.block_count", uint32(s.Layers))
+	w.Set("lfm2.context_length", uint32(s.Context))
+	w.Set("lfm2.embedding_length", uint32(s.Dim))
+	w.Set("lfm2.feed_forward_length", uint32(s.FFN))
+	w.Set("lfm2.attention.head_count", uint32(s.Heads))
+	w.Set("lfm2.attention.head_count_kv", kv)
+	w.Set("lfm2.attention.layer_norm_rms_epsilon", float32(1e-5))
+	w.Set("lfm2.rope.freq_base", float32(1e6))
+	w.Set("lfm2.vocab_size", uint32(s.Vocab))
+	w.Set("lfm2.shortconv.l_cache", uint32(taps))
+
+	v := newVocabulary(s)
+	w.Set("tokenizer.ggml.model", "gpt2")
+	w.Set("tokenizer.ggml.pre", "lfm2")
+	w.Set("tokenizer.ggml.tokens", v.tokens)
+	w.Set("tokenizer.ggml.token_type", v.types)
+	w.Set("tokenizer.ggml.merges", v.merges)
+	w.Set("tokenizer.ggml.bos_token_id", uint32(1))
+	w.Set("tokenizer.ggml.eos_token_id", uint32(7))
+	w.Set("tokenizer.ggml.padding_token_id", uint32(0))
+	w.Set("tokenizer.ggml.add_bos_token", true)
+	w.Set("tokenizer.ggml.add_eos_token", false)
+	w.Set("tokenizer.chat_template", chatTemplate)
+}
+
+// taps is the kernel size K of the short convolution.
+const taps = 3
+
+// tensors lays out every tensor, with scales that keep activations and logits
+// in the range a trained model has: matrices keep the variance of a normalised
+// input; the final norm sets the logits' standard deviation to about 2; the query
+// norm makes attention look at few positions.
+func (b *builder) tensors() {
+	s := b.shape
+	d, hd := s.Dim, s.Dim/s.Heads
+	b.matrix("token_embd.weight", b.embedType(), d, s.Vocab)
+	b.vector("token_embd_norm.weight", d, 2)
+	for l := range s.Layers {
+		blk := fmt.Sprintf("blk.%d.", l)
+		b.vector(blk+"attn_norm.weight", d, 1)
+		if slices.Contains(s.Attention, l) {
+			b.matrix(blk+"attn_q.weight", b.weight, d, d)
+			b.matrix(blk+"attn_k.weight", b.weight, d, s.KVHeads*hd)
+			b.matrix(blk+"attn_v.weight", b.weight, d, s.KVHeads*hd)
+			b.matrix(blk+"attn_output.weight", b.weight, d, d)
+			b.vector(blk+"attn_q_norm.weight", hd, 1.5)
+			b.vector(blk+"attn_k_norm.weight", hd, 1)
+		} else {
+			b.matrix(blk+"shortconv.in_proj.weight", b.weight, d, 3*d)
+			b.float(blk+"shortconv.conv.weight", []int{taps, d}, 0, 0.6)
+			b.matrix(blk+"shortconv.out_proj.weight", b.weight, d, d)
+		}
+		b.vector(blk+"ffn_norm.weight", d, 1)
+		b.matrix(blk+"ffn_gate.weight", b.weight, d, s.FFN)
+		b.matrix(blk+"ffn_up.weight", b.weight, d, s.FFN)
+		b.matrix(blk+"ffn_down.weight", b.weight, s.FFN, d)
+	}
+}
+
+// embedType is the type of the tied embedding: llama-quantize treats it as the
+// output tensor and makes it Q6_K for every target below Q8_0.
+func (b *builder) embedType() quant.Type {
+	if b.weight == quant.Q4_0 {
+		return quant.Q6_K
+	}
+	return b.weight
+}
+
+// fit is t, or Q8_0 where rows are too short for t's blocks, as llama-quantize
+// falls back.
+func fit(t quant.Type, cols int) quant.Type {
+	if cols%t.BlockSize() == 0 {
+		return t
+	}
+	return quant.Q8_0
+}
+
+// matrix adds a weight of rows rows whose elements have variance 1/cols.
+func (b *builder) matrix(name string, t quant.Type, cols, rows int) {
+	b.random(name, fit(t, cols), []int{cols, rows}, 0, rootInverse(cols))
+}
+
+// vector adds a norm's weights: mean, give or take a tenth.
+func (b *builder) vector(name string, n int, mean float32) { b.float(name, []int{n}, mean, mean/10) }
+
+func (b *builder) float(name string, dims []int, mean, deviation float32) {
+	b.random(name, quant.F32, dims, mean, deviation)
+}
