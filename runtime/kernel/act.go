@@ -24,8 +24,8 @@ type activations struct {
 const smallest = 0x1p-100
 
 // quantizeGeneric rounds x to int8 in blocks of 32: d = max|x|/127, and
-// q = x*(127/max|x|) rounded to even.
-func quantizeGeneric(q []int8, d, x []float32) {
+// q = x*(127/max|x|) rounded to even. It sets sums to the sums of each 16.
+func quantizeGeneric(q []int8, d []float32, sums []int32, x []float32) {
 	for b := range d {
 		v := x[32*b:][:32]
 		var top float32
@@ -34,7 +34,7 @@ func quantizeGeneric(q []int8, d, x []float32) {
 		}
 		if !(top >= smallest) {
 			clear(q[32*b:][:32])
-			d[b] = 0
+			d[b], sums[2*b], sums[2*b+1] = 0, 0, 0
 			continue
 		}
 		inverse := 127 / top
@@ -42,6 +42,7 @@ func quantizeGeneric(q []int8, d, x []float32) {
 			q[32*b+j] = int8(int32(math.RoundToEven(float64(float32(f * inverse)))))
 		}
 		d[b] = top / 127
+		sums[2*b], sums[2*b+1] = sum8(q[32*b:][:16]), sum8(q[32*b+16:][:16])
 	}
 }
 
@@ -75,21 +76,26 @@ func (s *Scratch) quantize(p *Pool) {
 }
 
 // quantizeColumn rounds column c into the plain layout.
-func (s *Scratch) quantizeColumn(_, c int) {
-	a, cols := &s.act, s.w.Cols
+func (s *Scratch) quantizeColumn(worker, c int) {
+	a, wk, cols := &s.act, &s.workers[worker], s.w.Cols
 	blocks := cols / 32
-	q, d := a.q[c*cols:][:cols], a.d[c*blocks:][:blocks]
-	quantizeBlocks(q, d, s.x[c*cols:][:cols])
-	if a.column {
-		o := -offset(s.w.Type)
-		for i := range a.bias {
-			a.bias[i] = o * sum8(q[i*a.size:][:a.size])
+	d := a.d[c*blocks:][:blocks]
+	wk.sums16 = grow(wk.sums16, 2*blocks)
+	quantizeBlocks(a.q[c*cols:][:cols], d, wk.sums16, s.x[c*cols:][:cols])
+	switch o := -offset(s.w.Type); {
+	case a.column && a.size == 16:
+		for i, sum := range wk.sums16 {
+			a.bias[i] = o * sum
 		}
-		return
-	}
-	dsum := a.dsum[c*blocks:][:blocks]
-	for b := range dsum {
-		dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))
+	case a.column:
+		for b := range a.bias {
+			a.bias[b] = o * (wk.sums16[2*b] + wk.sums16[2*b+1])
+		}
+	default:
+		dsum := a.dsum[c*blocks:][:blocks]
+		for b := range dsum {
+			dsum[b] = d[b] * float32(wk.sums16[2*b]+wk.sums16[2*b+1])
+		}
 	}
 }
 
@@ -107,17 +113,12 @@ func (s *Scratch) quantizeGroup(worker, g int) {
 		clear(dsum)
 		clear(bias)
 	}
-	wk.q, wk.d = grow(wk.q, cols), grow(wk.d, blocks)
+	wk.q, wk.d, wk.sums16 = grow(wk.q, cols), grow(wk.d, blocks), grow(wk.sums16, 2*blocks)
 	for c := range have {
-		quantizeBlocks(wk.q, wk.d, s.x[(g*groupCols+c)*cols:][:cols])
+		quantizeBlocks(wk.q, wk.d, wk.sums16, s.x[(g*groupCols+c)*cols:][:cols])
+		interleave(q[4*c:], wk.q)
 		for b, f := range wk.d {
-			from, to := wk.q[32*b:][:32], q[32*groupCols*b:][:32*groupCols]
-			for j := range 8 {
-				v := from[4*j:][:4:4]
-				w := to[4*(groupCols*j+c):][:4:4]
-				w[0], w[1], w[2], w[3] = v[0], v[1], v[2], v[3]
-			}
-			lo, hi := sum8(from[:16]), sum8(from[16:])
+			lo, hi := wk.sums16[2*b], wk.sums16[2*b+1]
 			d[groupCols*b+c] = f
 			dsum[groupCols*b+c] = f * float32(lo+hi)
 			if per == 2 {
@@ -125,6 +126,20 @@ func (s *Scratch) quantizeGroup(worker, g int) {
 			} else {
 				bias[groupCols*b+c] = -128 * (lo + hi)
 			}
+		}
+	}
+}
+
+// interleave copies each four of q, whose length is a multiple of 32, to every
+// 4*groupCols of dst.
+func interleave(dst, q []int8) {
+	for len(q) >= 32 {
+		from, to := (*[32]int8)(q), (*[28*groupCols + 4]int8)(dst)
+		for j := range 8 {
+			*(*[4]int8)(to[4*groupCols*j:]) = *(*[4]int8)(from[4*j:])
+		}
+		if q = q[32:]; len(q) > 0 {
+			dst = dst[32*groupCols:]
 		}
 	}
 }

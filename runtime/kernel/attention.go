@@ -3,20 +3,24 @@ package kernel
 import "math"
 
 // AttnScores sets dst[t] to scale * q·k[t], where key t is the len(q) elements
-// of k from t*stride on. It panics if k is too short for len(dst) keys.
+// of k from t*stride on. It panics if k is too short for len(dst) keys, or stride
+// is negative.
 func AttnScores(dst, q, k []float32, stride int, scale float32) {
-	for t := range dst {
-		dst[t] = scale * Dot(q, k[t*stride:][:len(q)])
+	if len(dst) == 0 {
+		return
 	}
+	_ = k[:(len(dst)-1)*stride+len(q)]
+	scores(dst, q, k, max(0, stride), scale)
 }
 
 // AttnMix sets dst to the sum of p[t]*v[t], where value t is the len(dst)
-// elements of v from t*stride on. It panics if v is too short for len(p) values.
+// elements of v from t*stride on. It panics if v is too short for len(p) values,
+// or stride is negative.
 func AttnMix(dst, p, v []float32, stride int) {
-	clear(dst)
-	for t, weight := range p {
-		Axpy(weight, v[t*stride:][:len(dst)], dst)
+	if len(p) > 0 {
+		_ = v[:(len(p)-1)*stride+len(dst)]
 	}
+	mix(dst, p, v, max(0, stride))
 }
 
 // RopeTable fills cos and sin, both of half the head's dimension, with the

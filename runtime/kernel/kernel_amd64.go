@@ -9,13 +9,14 @@ import (
 
 // The bits of package cpu include that the operating system saves the registers.
 var (
-	useVNNI = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL &&
-		cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VNNI
-	useAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	useAVX512 = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
+	useVNNI   = useAVX512 && cpu.X86.HasAVX512VNNI
+	useAVX2   = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 )
 
 func init() {
 	register("VNNI", &useVNNI)
+	register("AVX512", &useAVX512)
 	register("AVX2", &useAVX2)
 }
 
@@ -49,8 +50,6 @@ func tile(a *tileArgs, cols, size int) {
 	}
 }
 
-func quantizeBlocks(q []int8, d, x []float32) { quantizeGeneric(q, d, x) }
-
 //go:noescape
 func columnQ8_0VNNI(a *columnArgs)
 
@@ -74,5 +73,3 @@ func column(a *columnArgs, t quant.Type) {
 		columnQ6_KVNNI(a)
 	}
 }
-
-func (s *Scratch) multiplyFloat(wk *worker, r0, r1 int) { s.multiplyFloatGeneric(wk, r0, r1) }

@@ -14,7 +14,6 @@ type panel struct {
 	scale []float32 // [cols/scaleSize][panelRows]
 	min   []float32 // [cols/32][panelRows], or nil
 	mins  []float32 // what min is when it is not nil
-	row   unpacked
 }
 
 const (
@@ -23,8 +22,8 @@ const (
 	blockPanel = 32 * panelRows
 )
 
-// pack fills p with the rows of w from r0 on; rows past the last are zero.
-func (p *panel) pack(w *Weight, r0 int) {
+// reserve makes room for panelRows rows of w.
+func (p *panel) reserve(w *Weight) {
 	blocks, per := w.Cols/32, 32/scaleSize(w.Type)
 	p.v = grow(p.v, blocks*blockPanel)
 	p.scale = grow(p.scale, blocks*per*panelRows)
@@ -33,6 +32,11 @@ func (p *panel) pack(w *Weight, r0 int) {
 		p.mins = grow(p.mins, blocks*panelRows)
 		p.min = p.mins
 	}
+}
+
+// pack fills p with the rows of w from r0 on; rows past the last are zero.
+func (p *panel) pack(w *Weight, r0 int) {
+	p.reserve(w)
 	rows := min(panelRows, w.Rows-r0)
 	if rows < panelRows {
 		clear(p.scale)

@@ -50,9 +50,11 @@ func Mul(dst, x, y []float32) {
 func RMSNorm(dst, x, w []float32, eps float32) {
 	dst, w = dst[:len(x)], w[:len(x)]
 	scale := float32(1 / math.Sqrt(float64(Dot(x, x)/float32(len(x))+eps)))
-	for i, v := range x {
-		dst[i] = float32(v*scale) * w[i]
+	for len(x) > maxAsm {
+		scaleMul(dst[:maxAsm], x[:maxAsm], w[:maxAsm], scale)
+		dst, x, w = dst[maxAsm:], x[maxAsm:], w[maxAsm:]
 	}
+	scaleMul(dst, x, w, scale)
 }
 
 // SiLUMul sets gate[i] to silu(gate[i])*up[i] over the whole of gate, where

@@ -36,3 +36,22 @@ func expSubGeneric(x []float32, top float32) float32 {
 	}
 	return sum
 }
+
+func scaleMulGeneric(dst, x, w []float32, a float32) {
+	for i, v := range x {
+		dst[i] = float32(v*a) * w[i]
+	}
+}
+
+func scoresGeneric(dst, q, k []float32, stride int, scale float32) {
+	for t := range dst {
+		dst[t] = scale * Dot(q, k[t*stride:][:len(q)])
+	}
+}
+
+func mixGeneric(dst, p, v []float32, stride int) {
+	clear(dst)
+	for t, weight := range p {
+		Axpy(weight, v[t*stride:][:len(dst)], dst)
+	}
+}

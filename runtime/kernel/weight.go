@@ -70,9 +70,31 @@ type worker struct {
 	tile   [groupCols * panelRows]float32
 	args   tileArgs
 	column columnArgs
+	float  floatArgs
 	sums   [8 * panelRows]int32
 	q      []int8
 	d      []float32
+	sums16 []int32
+}
+
+// reserve allocates what the worker may need for a product of w with n columns.
+func (wk *worker) reserve(w *Weight, n int) {
+	if w.float() {
+		if !haveFloatTile() {
+			wk.floats = grow(wk.floats, w.Cols)
+		}
+		return
+	}
+	blocks := w.Cols / 32
+	wk.sums16 = grow(wk.sums16, 2*blocks)
+	if n > 1 && haveTile() {
+		wk.q, wk.d = grow(wk.q, w.Cols), grow(wk.d, blocks)
+		for i := range wk.panels {
+			wk.panels[i].reserve(w)
+		}
+		return
+	}
+	wk.row.reserve(w.Type, w.Cols)
 }
 
 // MatMul sets dst[c][r] to the product of column x[c] with row r of the matrix,
@@ -124,6 +146,9 @@ func (s *Scratch) begin(p *Pool, w *Weight, dst, x []float32, n int) {
 	}
 	for len(s.workers) < threads {
 		s.workers = append(s.workers, worker{})
+	}
+	for i := range threads { // now, as any of them may run nothing today and all tomorrow
+		s.workers[i].reserve(w, n)
 	}
 }
 

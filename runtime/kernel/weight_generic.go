@@ -2,18 +2,6 @@ package kernel
 
 import "github.com/sluice-ai/sluice/runtime/quant"
 
-// multiplyFloatGeneric computes rows [r0, r1) of a product with float weights.
-func (s *Scratch) multiplyFloatGeneric(wk *worker, r0, r1 int) {
-	w := s.w
-	wk.floats = grow(wk.floats, w.Cols)
-	for r := r0; r < r1; r++ {
-		w.Row(r, wk.floats)
-		for c := range s.n {
-			s.dst[c*w.Rows+r] = dotGeneric(s.x[c*w.Cols:][:w.Cols], wk.floats)
-		}
-	}
-}
-
 // multiplyQuantizedGeneric computes rows [r0, r1) of a product with quantised
 // weights from the plain layout of the activations.
 func (s *Scratch) multiplyQuantizedGeneric(wk *worker, r0, r1 int) {
@@ -75,8 +63,8 @@ func scaleSize(t quant.Type) int {
 	return 32
 }
 
-// unpack fills u with the cols elements of src.
-func (u *unpacked) unpack(t quant.Type, src []byte, cols int) {
+// reserve makes room for cols elements of t.
+func (u *unpacked) reserve(t quant.Type, cols int) {
 	u.v = grow(u.v, cols)
 	u.scale = grow(u.scale, cols/scaleSize(t))
 	u.min = nil
@@ -84,6 +72,11 @@ func (u *unpacked) unpack(t quant.Type, src []byte, cols int) {
 		u.mins = grow(u.mins, cols/32)
 		u.min = u.mins
 	}
+}
+
+// unpack fills u with the cols elements of src.
+func (u *unpacked) unpack(t quant.Type, src []byte, cols int) {
+	u.reserve(t, cols)
 	size, bytes := t.BlockSize(), t.BlockBytes()
 	scales := size / scaleSize(t)
 	for b := range cols / size {

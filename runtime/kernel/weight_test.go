@@ -72,9 +72,10 @@ func randomFloats(n int, r *rand.Rand) []float32 {
 func want(w *Weight, x []float32, n int) []float32 {
 	dst := make([]float32, n*w.Rows)
 	q, d, dsum := make([]int8, w.Cols), make([]float32, w.Cols/32), make([]float32, w.Cols/32)
+	sums := make([]int32, w.Cols/16)
 	var u unpacked
 	for c := range n {
-		quantizeGeneric(q, d, x[c*w.Cols:][:w.Cols])
+		quantizeGeneric(q, d, sums, x[c*w.Cols:][:w.Cols])
 		for b := range d {
 			dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))
 		}

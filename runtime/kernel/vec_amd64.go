@@ -1,0 +1,172 @@
+//go:build !purego
+
+package kernel
+
+import "github.com/sluice-ai/sluice/runtime/quant"
+
+//go:noescape
+func dotAVX2(x, y []float32) float32
+
+//go:noescape
+func axpyAVX2(a float32, x, y []float32)
+
+//go:noescape
+func scaleMulAVX2(dst, x, w []float32, a float32)
+
+//go:noescape
+func siluMulAVX2(gate, up []float32)
+
+//go:noescape
+func expSubAVX2(x []float32, top float32) float32
+
+//go:noescape
+func quantizeAVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
+
+//go:noescape
+func widenF16AVX2(dst *float32, src *byte, n int)
+
+//go:noescape
+func widenBF16AVX2(dst *float32, src *byte, n int)
+
+//go:noescape
+func scoresAVX512(dst, q, k *float32, n, stride, fours int, scale float32)
+
+//go:noescape
+func mixAVX512(dst, p, v *float32, n, stride, mask int)
+
+//go:noescape
+func floatF32x1AVX512(a *floatArgs)
+
+//go:noescape
+func floatF32x4AVX512(a *floatArgs)
+
+//go:noescape
+func floatF16x1AVX512(a *floatArgs)
+
+//go:noescape
+func floatF16x4AVX512(a *floatArgs)
+
+//go:noescape
+func floatBF16x1AVX512(a *floatArgs)
+
+//go:noescape
+func floatBF16x4AVX512(a *floatArgs)
+
+func dot(x, y []float32) float32 {
+	if useAVX2 {
+		return dotAVX2(x, y)
+	}
+	return dotGeneric(x, y)
+}
+
+func axpy(a float32, x, y []float32) {
+	if useAVX2 {
+		axpyAVX2(a, x, y)
+		return
+	}
+	axpyGeneric(a, x, y)
+}
+
+func scaleMul(dst, x, w []float32, a float32) {
+	if useAVX2 {
+		scaleMulAVX2(dst, x, w, a)
+		return
+	}
+	scaleMulGeneric(dst, x, w, a)
+}
+
+func siluMul(gate, up []float32) {
+	if useAVX2 {
+		siluMulAVX2(gate, up)
+		return
+	}
+	siluMulGeneric(gate, up)
+}
+
+func expSub(x []float32, top float32) float32 {
+	if useAVX2 {
+		return expSubAVX2(x, top)
+	}
+	return expSubGeneric(x, top)
+}
+
+func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32) {
+	if useAVX2 {
+		quantizeAVX2(&q[0], &d[0], &sums[0], &x[0], len(d))
+		return
+	}
+	quantizeGeneric(q, d, sums, x)
+}
+
+// widen sets dst to the float32 values of src.
+func widen(t quant.Type, dst []float32, src []byte) {
+	n := len(dst) &^ 7
+	switch {
+	case !useAVX2 || n == 0 || t == quant.F32:
+		n = 0
+	case t == quant.F16:
+		widenF16AVX2(&dst[0], &src[0], n)
+	case t == quant.BF16:
+		widenBF16AVX2(&dst[0], &src[0], n)
+	}
+	if n < len(dst) {
+		widenGeneric(t, dst[n:], src[n*t.BlockBytes():])
+	}
+}
+
+// keysPerCall bounds the keys one call of an attention routine visits.
+const keysPerCall = 512
+
+func scores(dst, q, k []float32, stride int, scale float32) {
+	done := 0
+	if n := len(q); useAVX512 && n > 0 && n%16 == 0 {
+		for len(dst)-done >= 4 {
+			fours := min(len(dst)-done, keysPerCall) / 4
+			scoresAVX512(&dst[done], &q[0], &k[done*stride], n, 4*stride, fours, scale)
+			done += 4 * fours
+		}
+	}
+	if done < len(dst) {
+		scoresGeneric(dst[done:], q, k[done*stride:], stride, scale)
+	}
+}
+
+func mix(dst, p, v []float32, stride int) {
+	if !useAVX512 {
+		mixGeneric(dst, p, v, stride)
+		return
+	}
+	clear(dst)
+	for t := 0; t < len(p); t += keysPerCall {
+		n := min(keysPerCall, len(p)-t)
+		for i := 0; i < len(dst); i += 64 {
+			mask := -1
+			if left := len(dst) - i; left < 64 {
+				mask = 1<<left - 1
+			}
+			mixAVX512(&dst[i], &p[t], &v[t*stride+i], n, 4*stride, mask)
+		}
+	}
+}
+
+// haveFloatTile reports whether floatTile may be called.
+func haveFloatTile() bool { return useAVX512 }
+
+// floatTile sets a.dst to the product of four rows of float type t and one
+// column, or four.
+func floatTile(a *floatArgs, t quant.Type, cols int) {
+	switch {
+	case t == quant.F32 && cols == 1:
+		floatF32x1AVX512(a)
+	case t == quant.F32:
+		floatF32x4AVX512(a)
+	case t == quant.F16 && cols == 1:
+		floatF16x1AVX512(a)
+	case t == quant.F16:
+		floatF16x4AVX512(a)
+	case t == quant.BF16 && cols == 1:
+		floatBF16x1AVX512(a)
+	default:
+		floatBF16x4AVX512(a)
+	}
+}
