@@ -1,0 +1,100 @@
+package openai
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ai/sluice/internal/llm"
+)
+
+func TestParseRequestReads(t *testing.T) {
+	body := `{"model":"auto","messages":[
+		{"role":"developer","content":"be brief"},
+		{"role":"user","content":[{"type":"text","text":"look"},{"type":"image_url","image_url":{"url":"data:,"}},{"type":"text","text":"here"}]},
+		{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
+		{"role":"tool","tool_call_id":"c1","content":"done"}],
+		"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}},"x_unknown":1}],
+		"temperature":0,"max_completion_tokens":7,"stop":"END","n":2,"stream":true,"stream_options":{"include_usage":true},
+		"user":"u1","x_unknown":{"deep":[1]}}`
+	req, err := ParseRequest([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(req.Messages), 4; got != want {
+		t.Fatalf("messages = %d, want %d", got, want)
+	}
+	if m := req.Messages[0]; m.Role != llm.System || m.Text != "be brief" {
+		t.Errorf("developer message = %+v", m)
+	}
+	if m := req.Messages[1]; m.Text != "look\nhere" {
+		t.Errorf("parts = %q", m.Text)
+	}
+	if m := req.Messages[2]; len(m.ToolCalls) != 1 || m.ToolCalls[0] != (llm.ToolCall{ID: "c1", Name: "f", Arguments: `{"a":1}`}) {
+		t.Errorf("tool call = %+v", m.ToolCalls)
+	}
+	if !slices.Equal(req.Modalities, []string{"text", "image"}) {
+		t.Errorf("modalities = %v", req.Modalities)
+	}
+	if req.Sampling.Temperature == nil || *req.Sampling.Temperature != 0 {
+		t.Error("temperature 0 was lost")
+	}
+	if req.Sampling.MaxTokens != 7 || req.N != 2 || !req.Stream || !req.StreamUse || !slices.Equal(req.Sampling.Stop, []string{"END"}) {
+		t.Errorf("settings = %+v n=%d", req.Sampling, req.N)
+	}
+	if !strings.Contains(string(req.Tools[0].Raw), "x_unknown") || string(req.Body) != body {
+		t.Error("unknown fields were lost")
+	}
+}
+
+func TestParseRequestRefuses(t *testing.T) {
+	const ok = `"messages":[{"role":"user","content":"SECRET-TEXT"}]`
+	tests := []struct{ name, body, param, want string }{
+		{"empty", ``, "", "the body is empty"},
+		{"cut", `{"model":"a","messages":[{"role":"user","content":"SECRET-TEXT`, "", "ends too early, after 62 bytes"},
+		{"bad-byte", `{"model":"a",,}`, "", "byte 14 is unexpected"},
+		{"list", `[]`, "", "must be a JSON object, not a list"},
+		{"string", `"SECRET-TEXT"`, "", "must be a JSON object"},
+		{"no-model", `{` + ok + `}`, "model", "model is missing"},
+		{"no-messages", `{"model":"a"}`, "messages", "missing or empty"},
+		{"bad-role", `{"model":"a","messages":[{"role":"SECRET-TEXT","content":"x"}]}`, "messages[0].role", "the role must be"},
+		{"no-content", `{"model":"a","messages":[{"role":"user"}]}`, "messages[0].content", "content is missing"},
+		{"content-number", `{"model":"a","messages":[{"role":"user","content":5}]}`, "messages[0].content", "must be a string or a list"},
+		{"part-without-type", `{"model":"a","messages":[{"role":"user","content":[{"text":"x"}]}]}`, "messages[0].content[0].type", "needs a type"},
+		{"hot", `{"model":"a",` + ok + `,"temperature":3}`, "temperature", "between 0 and 2"},
+		{"model-number", `{"model":5,` + ok + `}`, "model", "JSON number where a string is expected"},
+		{"stop-object", `{"model":"a",` + ok + `,"stop":{}}`, "stop", "a string or a list"},
+		{"no-choices", `{"model":"a",` + ok + `,"n":0}`, "n", "between 1 and 128"},
+		{"twice", `{"model":"a",` + ok + `,"model":"b"}`, "", "same key twice, at byte"},
+		{"twice-in-message", `{"model":"a","messages":[{"role":"user","content":"x","content":"y"}]}`, "", "same key twice"},
+		{"twice-by-case", `{"model":"a",` + ok + `,"MODEL":"b"}`, "", "same key twice"},
+		{"deep", `{"model":"a",` + ok + `,"x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, "", "nested more than 128 deep"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ParseRequest([]byte(tt.body))
+			e, ok := errors.AsType[*llm.Error](err)
+			if !ok || e.Kind != llm.Invalid {
+				t.Fatalf("error = %v, want one of kind Invalid", err)
+			}
+			if e.Param != tt.param || !strings.Contains(e.Msg, tt.want) {
+				t.Errorf("param %q, message %q; want %q and %q", e.Param, e.Msg, tt.param, tt.want)
+			}
+			if strings.Contains(e.Error(), "SECRET-TEXT") {
+				t.Errorf("the message repeats the request: %q", e.Error())
+			}
+		})
+	}
+}
+
+func FuzzParseRequest(f *testing.F) {
+	f.Add([]byte(`{"model":"a","messages":[{"role":"user","content":"x"}]}`))
+	f.Add([]byte(`{"model":"a","messages":[{"role":"user","content":[{"type":"text"}]}],"tools":[{}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, err := ParseRequest(body)
+		if err == nil && len(req.Messages) == 0 {
+			t.Error("a request without messages")
+		}
+	})
+}
