@@ -51,6 +51,32 @@ func tile(a *tileArgs, cols, size int) {
 }
 
 //go:noescape
+func packQ8_0AVX512(a *packArgs)
+
+//go:noescape
+func packQ4_0AVX512(a *packArgs)
+
+//go:noescape
+func packQ6_KAVX512(a *packArgs)
+
+// havePack reports whether pack may be called for t.
+func havePack(t quant.Type) bool {
+	return useVNNI && (t == quant.Q8_0 || t == quant.Q4_0 || t == quant.Q6_K)
+}
+
+// pack fills a panel with panelRows rows of type t.
+func pack(a *packArgs, t quant.Type) {
+	switch t {
+	case quant.Q8_0:
+		packQ8_0AVX512(a)
+	case quant.Q4_0:
+		packQ4_0AVX512(a)
+	case quant.Q6_K:
+		packQ6_KAVX512(a)
+	}
+}
+
+//go:noescape
 func columnQ8_0VNNI(a *columnArgs)
 
 //go:noescape

@@ -8,6 +8,10 @@ func haveTile() bool { return false }
 
 func tile(*tileArgs, int, int) { panic("kernel: no tile") }
 
+func havePack(quant.Type) bool { return false }
+
+func pack(*packArgs, quant.Type) { panic("kernel: no pack routine") }
+
 func haveColumn(quant.Type) bool { return false }
 
 func column(*columnArgs, quant.Type) { panic("kernel: no column routine") }

@@ -42,6 +42,13 @@ func (p *panel) pack(w *Weight, r0 int) {
 		clear(p.scale)
 		clear(p.min)
 	}
+	if rows == panelRows && havePack(w.Type) {
+		pack(&packArgs{
+			w: &w.data[r0*w.stride], stride: w.stride, v: &p.v[0], scale: &p.scale[0],
+			blocks: w.Cols / w.Type.BlockSize(),
+		}, w.Type)
+		return
+	}
 	switch w.Type {
 	case quant.Q8_0:
 		p.packQ8_0(w, r0, rows)
@@ -111,6 +118,16 @@ func (p *panel) packAny(w *Weight, r0, rows int) {
 			}
 		}
 	}
+}
+
+// packArgs is what packing panelRows rows needs. The field names are used by
+// assembly.
+type packArgs struct {
+	w      *byte // the first row's first block
+	stride int   // from row to row
+	v      *byte // the panel's
+	scale  *float32
+	blocks int // of the weight's type
 }
 
 // tileArgs is what a tile needs: panelRows rows times up to groupCols columns.
