@@ -3,7 +3,6 @@ package chat
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 )
 
@@ -27,7 +26,7 @@ func readCall(s string) (ToolCall, bool) {
 		return args.call(name), true
 	}
 	m := &mender{reader: reader{s: s, i: body}}
-	if args, ok := m.keywords(nil); ok && m.peek() == 0 && m.i == len(s) {
+	if args, ok := m.keywords(); ok && m.peek() == 0 && m.i == len(s) {
 		return args.call(name), true
 	}
 	return ToolCall{}, false
@@ -152,17 +151,33 @@ func readObject(s string, wrapped bool) (ToolCall, bool) {
 // whole arguments are mended, not strings inside lists or dicts.
 type mender struct {
 	reader
+	found []mended // the arguments read so far
 	tries int
 }
 
-// maxTries bounds the quotes that a mender considers.
-const maxTries = 16 << 10
+// A mended is a keyword with its value, or with where its string stands.
+type mended struct {
+	key      string
+	value    []byte
+	from, to int
+}
 
-func (m *mender) keywords(args arguments) (arguments, bool) {
+// These bound the quotes and the arguments that a mender considers.
+const (
+	maxTries  = 16 << 10
+	maxMended = 64
+)
+
+// keywords reads the rest of the keyword arguments and the closing parenthesis.
+func (m *mender) keywords() (arguments, bool) {
 	if m.accept(')') {
-		return args, m.finished()
+		if !m.finished() {
+			return nil, false
+		}
+		return m.arguments(), true
 	}
-	if len(args) > 0 && !m.accept(',') || len(args) > maxDepth {
+	n := len(m.found)
+	if n > 0 && !m.accept(',') || n == maxMended {
 		return nil, false
 	}
 	key := m.word(false)
@@ -174,7 +189,8 @@ func (m *mender) keywords(args arguments) (arguments, bool) {
 		if !ok {
 			return nil, false
 		}
-		return m.keywords(slices.Clone(args).set(key, value))
+		m.found = append(m.found[:n], mended{key: key, value: value})
+		return m.keywords()
 	}
 	quote, start := m.s[m.i], m.i+1
 	for i := start; i < len(m.s); i++ {
@@ -192,12 +208,22 @@ func (m *mender) keywords(args arguments) (arguments, bool) {
 			continue
 		}
 		m.i = i + 1
-		value := appendString(nil, unescape(m.s[start:i]))
-		if rest, ok := m.keywords(slices.Clone(args).set(key, value)); ok {
-			return rest, true
+		m.found = append(m.found[:n], mended{key: key, from: start, to: i})
+		if args, ok := m.keywords(); ok {
+			return args, true
 		}
 	}
 	return nil, false
+}
+
+func (m *mender) arguments() (args arguments) {
+	for _, f := range m.found {
+		if f.value == nil {
+			f.value = appendString(nil, unescape(m.s[f.from:f.to]))
+		}
+		args = args.set(f.key, f.value)
+	}
+	return args
 }
 
 // closes reports whether a string may end here: before the end of the call, or
@@ -245,7 +271,8 @@ func mendCalls(s string) (calls []ToolCall, bad int) {
 		}
 		start := m.i
 		if name, ok := m.callName(); ok {
-			if args, ok := m.keywords(nil); ok {
+			m.found = m.found[:0]
+			if args, ok := m.keywords(); ok {
 				calls = append(calls, args.call(name))
 				continue
 			}

@@ -8,6 +8,7 @@ package chat
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -48,51 +49,81 @@ type ToolCall struct {
 	ID        string
 }
 
-// A Style is a generation of chat templates.
+// A Style is a generation of chat templates: the set of what its templates do
+// differently from the plainest, [LFM25].
 type Style uint8
 
 const (
-	// LFM25 is LFM2.5 (350M, 1.2B): bare tool list, bare tool results.
-	LFM25 Style = iota
-	// LFM2 is the first generation: tool list and results between control tokens.
-	LFM2
-	// LFM25C is LFM2.5-8B-A1B: dated tool list, structured calls after content.
-	LFM25C
-	// LFM25D is LFM2.5-2.6B: as LFM25C, and every answer begins inside a thought.
-	LFM25D
+	toolTokens   Style = 1 << iota // tool list and tool results stand between control tokens
+	dated                          // the tool list has a date, and a blank line before it
+	callsLast                      // calls follow the content; their lists are written as Python's
+	singleQuotes                   // strings in calls: as they are, between single quotes
+	doubleQuotes                   // strings in calls: as they are, between double quotes
+	sinceUser                      // reasoning is kept since the last user turn, not in the last answer
+	opensThought                   // an answer begins inside a thought
 )
 
-// String returns the name of s as model cards write it.
+const (
+	// LFM25 is LFM2.5 (350M, 1.2B): bare tool list, bare tool results.
+	LFM25 Style = 0
+	// LFM2 is the first generation: tool list and results between control tokens.
+	LFM2 = toolTokens
+	// LFM25C is LFM2.5-8B-A1B as first released: dated tool list, calls after
+	// content. Its later template, without the date, is another Style.
+	LFM25C = dated | callsLast | singleQuotes | sinceUser
+	// LFM25D is LFM2.5-2.6B: every answer begins inside a thought.
+	LFM25D = callsLast | singleQuotes | sinceUser | opensThought
+)
+
+func (s Style) has(feature Style) bool { return s&feature != 0 }
+
+// String returns the name of the models that use s.
 func (s Style) String() string {
 	switch s {
 	case LFM25:
 		return "LFM2.5"
 	case LFM2:
 		return "LFM2"
-	case LFM25C:
+	case LFM25C, LFM25C &^ dated:
 		return "LFM2.5-8B-A1B"
-	case LFM25D:
+	case LFM25D, LFM25D | dated:
 		return "LFM2.5-2.6B"
 	}
-	return "unknown"
+	return fmt.Sprintf("LFM2.5 variant %#x", uint8(s))
 }
 
 // StartsThinking reports whether the generation prompt of s opens a thought, so
 // that the output begins inside it. See [ParserOptions].
-func (s Style) StartsThinking() bool { return s == LFM25D }
+func (s Style) StartsThinking() bool { return s.has(opensThought) }
 
-// StyleOf recognises a model's Jinja template (tokenizer.chat_template) by the
-// constructs only one generation has. A template with none of them, or no
-// template, is LFM25, the plainest.
+// ShowsDate reports whether prompts of s show Options.Date with the tools.
+func (s Style) ShowsDate() bool { return s.has(dated) }
+
+// StyleOf recognises the style of a model's Jinja template
+// (tokenizer.chat_template) by constructs that Liquid's templates share. A
+// template with none of them, or no template, is LFM25, the plainest.
 func StyleOf(template string) Style {
-	const gen = "add_generation_prompt"
-	switch i := strings.LastIndex(template, gen); {
-	case strings.Contains(template, "tool_list_start"):
+	if strings.Contains(template, "tool_list_start") {
 		return LFM2
-	case i >= 0 && strings.Contains(template[i:], thinkStart):
-		return LFM25D
-	case strings.Contains(template, "Today's date"):
-		return LFM25C
 	}
-	return LFM25
+	var s Style
+	for _, f := range []struct {
+		text    string
+		feature Style
+	}{
+		{"Today's date", dated},
+		{"render_tool_calls", callsLast},
+		{`"'" + arg_value`, singleQuotes},
+		{`'"' + arg_value`, doubleQuotes},
+		{"last_user_index", sinceUser},
+	} {
+		if strings.Contains(template, f.text) {
+			s |= f.feature
+		}
+	}
+	const prompt = "add_generation_prompt"
+	if i := strings.LastIndex(template, prompt); i >= 0 && strings.Contains(template[i:], thinkStart) {
+		s |= opensThought
+	}
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A parse is one output and what it means. Calls are written name{arguments},
@@ -273,15 +274,33 @@ func TestParserHoldsBackLittle(t *testing.T) {
 
 // Cost grows in line with the output, whatever a model writes.
 func TestParserIsNotQuadratic(t *testing.T) {
-	const n = 1 << 20
+	const n = 1 << 19
 	for _, unit := range []string{
 		"[f(", "\n[f(", "\n[f()", "\n[f(\n)]", "|S|", "|E|", "x|E|", "|S|[f(", "|S|f()", "<", "|S|[f(a='b'c", "|S|[f(a='x),", "|S|[f(a='x', b=",
 		"|S|[f(a={", "'", "|S|'", "\n[{", "|S|[f()]|E|[f(", " ", "|S|[f(a='''",
 	} {
 		unit := strings.NewReplacer("|S|", toolCallStart, "|E|", toolCallEnd).Replace(unit)
 		text := strings.Repeat(unit, n/len(unit))
+		start := time.Now()
 		parseChunks(text, ParserOptions{Names: []string{"f"}}, func(left int) int { return min(left, 4<<10) })
 		parseChunks(toolCallStart+"["+text, ParserOptions{Names: []string{"f"}}, func(left int) int { return min(left, 4<<10) })
+		if d := time.Since(start); d > 4*time.Second { // all take well under a second
+			t.Errorf("%q, %d times: %v", unit, n/len(unit), d)
+		}
+	}
+}
+
+func BenchmarkParser(b *testing.B) {
+	text := parse{in: strings.Repeat("Some text, a [link](x) and <b>.\n", 30) + `|S|[f(a='b', n=[1, 2, {"k": True}]), g(code="x = 'y'\n")]|E|`}.text()
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		p := NewParser(ParserOptions{Names: []string{"f", "g"}})
+		for rest := text; rest != ""; {
+			n := min(4, len(rest)) // about a token
+			p.Push(rest[:n])
+			rest = rest[n:]
+		}
+		p.Flush()
 	}
 }
 

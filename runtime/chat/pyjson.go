@@ -19,11 +19,8 @@ func appendJSON(dst []byte, raw json.RawMessage) []byte {
 }
 
 // appendArguments writes the members of the object raw as keyword arguments.
-// Values are written as the templates of the style do:
-//
-//	LFM25C, LFM25D  strings between single quotes as they are, objects as JSON,
-//	                the rest as Python's str
-//	LFM2, LFM25     strings, objects and lists as JSON, the rest as Python's str
+// Objects are written as JSON; numbers, True, False and None as Python's str;
+// strings and lists as the style has it, or as JSON.
 func appendArguments(dst []byte, style Style, raw json.RawMessage) []byte {
 	if !json.Valid(raw) {
 		return dst
@@ -50,20 +47,14 @@ func appendArguments(dst []byte, style Style, raw json.RawMessage) []byte {
 }
 
 func appendArgument(dst []byte, style Style, value json.RawMessage) []byte {
-	single := style == LFM25C || style == LFM25D
-	switch value[0] {
-	case '{':
+	var s string
+	switch {
+	case value[0] == '"' && style.has(singleQuotes) && json.Unmarshal(value, &s) == nil:
+		return append(append(append(dst, '\''), s...), '\'')
+	case value[0] == '"' && style.has(doubleQuotes) && json.Unmarshal(value, &s) == nil:
+		return append(append(append(dst, '"'), s...), '"')
+	case value[0] == '"', value[0] == '{', value[0] == '[' && !style.has(callsLast):
 		return appendJSON(dst, value)
-	case '"':
-		var s string
-		if single && json.Unmarshal(value, &s) == nil {
-			return append(append(append(dst, '\''), s...), '\'')
-		}
-		return appendJSON(dst, value)
-	case '[':
-		if !single {
-			return appendJSON(dst, value)
-		}
 	}
 	return appendPython(dst, value, pythonText)
 }

@@ -13,11 +13,11 @@ import (
 type Options struct {
 	// Tools are shown to the model in the order given, each as the caller wrote
 	// it: {"type":"function","function":{…}} or the bare function object. A JSON
-	// string is shown as its contents.
+	// string is shown as its contents, unless the style dates the list.
 	Tools []json.RawMessage
 	// AddGenerationPrompt ends the text where the assistant's answer begins.
 	AddGenerationPrompt bool
-	// Date is shown with the tools by the styles that show one; the zero time is not.
+	// Date is shown with the tools by the styles that do so; the zero time is not.
 	Date time.Time
 	// BOS begins the text: the tokenizer's BOSText, or "" to let Encode add it.
 	BOS string
@@ -35,9 +35,10 @@ func Render(style Style, messages []Message, opts Options) string {
 	return b.String()
 }
 
-// RenderParts is Render with the text that users and tools wrote marked as
-// literal, so that [tokenizer.Tokenizer.EncodeParts] cannot mistake what they
-// wrote for the structure of the conversation.
+// RenderParts is Render with all text that came with the request marked as
+// literal, so that [tokenizer.Tokenizer.EncodeParts] cannot mistake what a user,
+// a document or a tool wrote for the structure of the conversation. Only the
+// content of assistant turns is not: it may hold the text of tool calls.
 func RenderParts(style Style, messages []Message, opts Options) []tokenizer.Part {
 	w := &writer{}
 	w.special(opts.BOS)
@@ -45,8 +46,11 @@ func RenderParts(style Style, messages []Message, opts Options) []tokenizer.Part
 	if len(messages) > 0 && messages[0].Role == "system" {
 		system, messages = messages[0].Content, messages[1:]
 	}
-	if system += toolList(style, opts, system != ""); system != "" {
-		w.special(imStart + "system\n" + system + imEnd + "\n")
+	if system != "" || len(opts.Tools) > 0 {
+		w.special(imStart + "system\n")
+		w.literal(system)
+		w.tools(style, opts, system != "")
+		w.special(imEnd + "\n")
 	}
 	current := currentTurns(style, messages)
 	for i, m := range messages {
@@ -56,15 +60,13 @@ func RenderParts(style Style, messages []Message, opts Options) []tokenizer.Part
 		case "assistant":
 			w.assistant(style, m, opts.KeepThinking || current(i))
 		case "tool":
-			if style == LFM2 {
+			if style.has(toolTokens) {
 				w.special(toolResponseStart)
 				w.literal(m.Content)
 				w.special(toolResponseEnd)
 				break
 			}
 			w.literal(m.Content)
-		case "system":
-			w.special(m.Content)
 		default:
 			w.literal(m.Content)
 		}
@@ -79,48 +81,9 @@ func RenderParts(style Style, messages []Message, opts Options) []tokenizer.Part
 	return w.parts
 }
 
-// toolList returns what follows the system text, if there is any, in its turn.
-func toolList(style Style, opts Options, joined bool) string {
-	if len(opts.Tools) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	dated := style == LFM25C || style == LFM25D
-	if joined {
-		b.WriteString("\n")
-		if dated {
-			b.WriteString("\n")
-		}
-	}
-	if dated && !opts.Date.IsZero() {
-		b.WriteString("Today's date: " + opts.Date.Format(time.DateOnly) + "\n\n")
-	}
-	b.WriteString("List of tools: ")
-	if style == LFM2 {
-		b.WriteString(toolListStart)
-	}
-	b.WriteString("[")
-	for i, tool := range opts.Tools {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		var text string
-		if err := json.Unmarshal(tool, &text); err == nil && !dated && string(tool) != "null" {
-			b.WriteString(text)
-			continue
-		}
-		b.Write(appendJSON(nil, tool))
-	}
-	b.WriteString("]")
-	if style == LFM2 {
-		b.WriteString(toolListEnd)
-	}
-	return b.String()
-}
-
-// currentTurns returns which assistant turns keep their reasoning: in LFM25
-// the last one, in later styles those after the last user turn. LFM2 has no
-// reasoning to drop and keeps content as it is.
+// currentTurns returns which assistant turns keep their reasoning: the last
+// one, or those since the last user turn. LFM2 has no reasoning to drop and
+// keeps content as it is.
 func currentTurns(style Style, messages []Message) func(i int) bool {
 	last := func(role string) int {
 		for i, m := range slices.Backward(messages) {
@@ -130,15 +93,15 @@ func currentTurns(style Style, messages []Message) func(i int) bool {
 		}
 		return -1
 	}
-	switch style {
-	case LFM2:
+	switch {
+	case style.has(toolTokens):
 		return func(int) bool { return true }
-	case LFM25:
-		n := last("assistant")
-		return func(i int) bool { return i == n }
+	case style.has(sinceUser):
+		n := last("user")
+		return func(i int) bool { return i > n }
 	}
-	n := last("user")
-	return func(i int) bool { return i > n }
+	n := last("assistant")
+	return func(i int) bool { return i == n }
 }
 
 type writer struct{ parts []tokenizer.Part }
@@ -166,10 +129,9 @@ func (w *writer) role(role string) {
 	}
 }
 
-// assistant writes the body of an assistant turn. Its content is not literal:
-// it may hold the text of tool calls.
+// assistant writes the body of an assistant turn.
 func (w *writer) assistant(style Style, m Message, current bool) {
-	if m.Thinking != "" && current && style != LFM2 {
+	if m.Thinking != "" && current && !style.has(toolTokens) {
 		w.special(thinkStart)
 		w.literal(m.Thinking)
 		w.special(thinkEnd)
@@ -178,8 +140,7 @@ func (w *writer) assistant(style Style, m Message, current bool) {
 	if i := strings.LastIndex(content, thinkEnd); i >= 0 && !current {
 		content = strings.TrimSpace(content[i+len(thinkEnd):])
 	}
-	after := style == LFM25C || style == LFM25D
-	if after {
+	if style.has(callsLast) {
 		w.special(content)
 	}
 	if len(m.ToolCalls) > 0 {
@@ -187,7 +148,7 @@ func (w *writer) assistant(style Style, m Message, current bool) {
 		w.literal(callList(style, m.ToolCalls))
 		w.special(toolCallEnd)
 	}
-	if !after {
+	if !style.has(callsLast) {
 		w.special(content)
 	}
 }
@@ -205,4 +166,40 @@ func callList(style Style, calls []ToolCall) string {
 		out = append(out, ')')
 	}
 	return string(append(out, ']'))
+}
+
+// tools writes the tool list, set off from the system text if it is joined to one.
+func (w *writer) tools(style Style, opts Options, joined bool) {
+	if len(opts.Tools) == 0 {
+		return
+	}
+	if joined {
+		w.literal("\n")
+		if style.has(dated) {
+			w.literal("\n")
+		}
+	}
+	if style.has(dated) && !opts.Date.IsZero() {
+		w.literal("Today's date: " + opts.Date.Format(time.DateOnly) + "\n\n")
+	}
+	w.literal("List of tools: ")
+	if style.has(toolTokens) {
+		w.special(toolListStart)
+	}
+	list := []byte("[")
+	for i, tool := range opts.Tools {
+		if i > 0 {
+			list = append(list, ", "...)
+		}
+		var text string
+		if err := json.Unmarshal(tool, &text); err == nil && !style.has(dated) && string(tool) != "null" {
+			list = append(list, text...)
+			continue
+		}
+		list = appendJSON(list, tool)
+	}
+	w.literal(string(append(list, ']')))
+	if style.has(toolTokens) {
+		w.special(toolListEnd)
+	}
 }
