@@ -1,0 +1,22 @@
+// Package engine runs LFM2 models: it opens a GGUF file and turns messages into
+// text, or token sequences into probabilities. It is the only package of runtime
+// that others import.
+//
+//	Open(file) → Model ─┬─ Generate(messages) → chunks of text
+//	                    ├─ NewSession → Prefill, Score, Clone     (the judge)
+//	                    └─ Logits(tokens)                         (models logits)
+//
+// # Concurrency
+//
+// A [Model] is safe for concurrent use; a [Session] is used by one goroutine at
+// a time. All work of a model is cut into steps (a chunk of a prompt, or one
+// token) that take turns: generations one after the other in a circle, so that
+// they advance evenly, and steps of sessions before those of generations, so
+// that a short judgement waits for one step of a long answer and not for all of
+// it. A context that ends is noticed within one layer of a step.
+//
+// # Memory
+//
+// Weights are used where the file is mapped. Buffers are allocated when a model
+// is opened; a sequence takes memory as it grows, in pages.
+package engine

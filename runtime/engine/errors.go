@@ -1,0 +1,20 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/sluice-ai/sluice/runtime/state"
+)
+
+var (
+	// ErrBusy says that nothing was done because too many requests wait already.
+	ErrBusy = errors.New("the local model is busy: too many requests are waiting; try again later")
+	// ErrClosed says that the model was closed.
+	ErrClosed = errors.New("the model is closed")
+	// ErrContext is what every [*ContextError] is, for errors.Is.
+	ErrContext = state.ErrContext
+)
+
+// A ContextError reports a sequence longer than the model's context; it has
+// fields Needed and Limit, in tokens.
+type ContextError = state.ContextError

@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-ai/sluice/runtime/chat"
+	"github.com/sluice-ai/sluice/runtime/sample"
+	"github.com/sluice-ai/sluice/runtime/tokenizer"
+)
+
+// A Request asks for one answer. Either Messages or Prompt is set.
+type Request struct {
+	Messages []chat.Message
+	Tools    []json.RawMessage
+	Date     time.Time // shown to models whose template shows one; zero is not shown
+	// Prompt is the tokens themselves, used as they are.
+	Prompt []int32
+
+	// MaxTokens bounds the answer. 0 is what the context leaves.
+	MaxTokens int
+	Sampling  sample.Config
+	// Stop are texts that end the answer, which does not contain them.
+	Stop []string
+	// Logprobs asks for [Chunk.Tokens], TopLogprobs for so many alternatives to each.
+	Logprobs    bool
+	TopLogprobs int
+}
+
+// A Chunk is the next piece of an answer: whole code points of text. It contains
+// the markers of tool calls and thoughts as text, for [chat.Parser], and no other
+// control token.
+type Chunk struct {
+	Text   string
+	Tokens []TokenLogprob // the tokens that are complete with this chunk
+}
+
+// A TokenLogprob is a token and the natural logarithm of its probability.
+type TokenLogprob struct {
+	ID      int32
+	Bytes   []byte // what it stands for, perhaps part of a code point; not to be changed
+	Logprob float64
+	Top     []TokenLogprob // likeliest first
+}
+
+// A Result tells how a generation ended.
+type Result struct {
+	Finish           string // "stop": the model or a stop string ended it; "length": MaxTokens or the context
+	PromptTokens     int
+	CompletionTokens int           // tokens sampled, the ending one included
+	Queue            time.Duration // until the generation began
+	Prefill          time.Duration // until the first token
+	Decode           time.Duration // from there to the end
+}
+
+const maxStops, maxTopLogprobs = 16, 20
+
+// Validate reports every mistake in r that does not depend on the model.
+func (r *Request) Validate() error {
+	var errs []error
+	if len(r.Messages) > 0 && len(r.Prompt) > 0 || len(r.Messages) == 0 && len(r.Prompt) == 0 {
+		errs = append(errs, errors.New("exactly one of messages and prompt must be given"))
+	}
+	if r.MaxTokens < 0 {
+		errs = append(errs, fmt.Errorf("max_tokens cannot be %d", r.MaxTokens))
+	}
+	if len(r.Stop) > maxStops {
+		errs = append(errs, fmt.Errorf("%d stop strings are more than %d", len(r.Stop), maxStops))
+	}
+	if slices.Contains(r.Stop, "") {
+		errs = append(errs, errors.New("a stop string is empty"))
+	}
+	if r.TopLogprobs < 0 || r.TopLogprobs > maxTopLogprobs {
+		errs = append(errs, fmt.Errorf("top_logprobs must be between 0 and %d, not %d", maxTopLogprobs, r.TopLogprobs))
+	}
+	return errors.Join(append(errs, r.Sampling.Validate())...)
+}
+
+// Tokens returns the prompt of r as tokens, with BOS exactly once if it is made
+// of messages. What users and tools wrote cannot become control tokens.
+func (m *Model) Tokens(r *Request) []int32 {
+	if len(r.Messages) == 0 {
+		return r.Prompt
+	}
+	parts := chat.RenderParts(m.style, r.Messages, chat.Options{
+		Tools: r.Tools, AddGenerationPrompt: true, Date: r.Date, BOS: m.tok.BOSText(),
+	})
+	return m.tok.EncodeParts(nil, parts, tokenizer.Options{ParseSpecial: true})
+}
+
+// Generate answers r, passing each chunk to emit in order; emit is called from
+// this goroutine and not after Generate returns. If emit fails, Generate stops
+// and returns that error.
+//
+// It fails with [ErrBusy] if too many requests wait, with a [*ContextError] if
+// the prompt leaves no room for an answer, and with ctx's error within one layer
+// of a step when ctx ends. The Result is valid as far as the generation came.
+func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error) (Result, error) {
+	if err := r.Validate(); err != nil {
+		return Result{}, err
+	}
+	prompt := m.Tokens(&r)
+	res := Result{PromptTokens: len(prompt)}
+	if len(prompt) >= m.opts.Context {
+		return res, &ContextError{Needed: len(prompt) + 1, Limit: m.opts.Context}
+	}
+	smp, err := sample.New(r.Sampling, m.net.Vocab, m.unused)
+	if err != nil {
+		return res, err
+	}
+	clock := time.Now()
+	lap := func() time.Duration {
+		last := clock
+		clock = time.Now()
+		return clock.Sub(last)
+	}
+	s := m.newSession(normal)
+	defer s.Close()
+	if err := m.slots.enter(ctx, s.turn, normal); err != nil {
+		return res, err
+	}
+	defer m.slots.leave()
+	res.Queue = lap()
+	if err := s.Prefill(ctx, prompt); err != nil {
+		return res, err
+	}
+	for _, id := range prompt {
+		smp.Accept(id)
+	}
+	res.Prefill = lap()
+	defer func() { res.Decode = lap() }()
+
+	room := m.opts.Context - len(prompt)
+	if r.MaxTokens > 0 {
+		room = min(room, r.MaxTokens)
+	}
+	a := &answer{m: m, r: &r, smp: smp, emit: emit, text: m.tok.NewStream(false), stop: stopper{stops: r.Stop}}
+	var next [1]int32
+	for {
+		id, err := smp.Sample(s.Logits())
+		if err != nil {
+			return res, err
+		}
+		res.CompletionTokens++
+		if m.tok.IsEOG(id) {
+			res.Finish = "stop"
+			return res, a.finish()
+		}
+		stopped, err := a.add(id)
+		switch {
+		case err != nil:
+			return res, err
+		case stopped:
+			res.Finish = "stop"
+			return res, nil
+		case res.CompletionTokens == room:
+			res.Finish = "length"
+			return res, a.finish()
+		}
+		smp.Accept(id)
+		next[0] = id
+		if err := s.Prefill(ctx, next[:]); err != nil {
+			return res, err
+		}
+	}
+}
+
+// An answer turns tokens into chunks.
+type answer struct {
+	m    *Model
+	r    *Request
+	smp  *sample.Sampler
+	emit func(Chunk) error
+	text *tokenizer.Stream
+	stop stopper
+
+	made, sent int       // bytes of text made of tokens, and passed on
+	pending    []pending // tokens whose text is not all passed on
+}
+
+type pending struct {
+	TokenLogprob
+	from, to int // where its text lies
+}
+
+// add takes the next token. It reports whether a stop string ended the answer.
+func (a *answer) add(id int32) (stopped bool, err error) {
+	var text []byte
+	if a.m.visible[id] {
+		text = a.text.Push(id)
+	} else {
+		text = a.text.Flush()
+	}
+	from := a.made
+	a.made += len(text)
+	if a.r.Logprobs {
+		a.pending = append(a.pending, pending{a.logprob(id), from, a.made})
+	}
+	pass, stopped := a.stop.push(text)
+	a.sent += len(pass)
+	return stopped, a.send(pass, func(p pending) bool {
+		return p.to <= a.sent || stopped && p.from < a.sent
+	})
+}
+
+// finish passes on what was held back.
+func (a *answer) finish() error {
+	pass, stopped := a.stop.push(a.text.Flush())
+	if !stopped {
+		pass = append(slices.Clip(pass), a.stop.flush()...)
+	}
+	return a.send(pass, func(pending) bool { return !stopped })
+}
+
+// send emits text and the pending tokens that are done, which come first.
+func (a *answer) send(text []byte, done func(pending) bool) error {
+	c := Chunk{Text: string(text)}
+	for len(a.pending) > 0 && done(a.pending[0]) {
+		c.Tokens = append(c.Tokens, a.pending[0].TokenLogprob)
+		a.pending = a.pending[1:]
+	}
+	if c.Text == "" && len(c.Tokens) == 0 {
+		return nil
+	}
+	return a.emit(c)
+}
+
+func (a *answer) logprob(id int32) TokenLogprob {
+	t := TokenLogprob{ID: id, Bytes: a.m.tok.Piece(id), Logprob: a.smp.Logprob(id)}
+	if a.r.TopLogprobs > 0 {
+		for _, alt := range a.smp.Top(a.r.TopLogprobs) {
+			t.Top = append(t.Top, TokenLogprob{ID: alt.ID, Bytes: a.m.tok.Piece(alt.ID), Logprob: alt.Logprob})
+		}
+	}
+	return t
+}
