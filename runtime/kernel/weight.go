@@ -54,6 +54,7 @@ type Scratch struct {
 	w      *Weight
 	dst, x []float32
 	n      int
+	chunk  int // rows a worker claims at once
 
 	act     activations
 	workers []worker
@@ -116,13 +117,20 @@ func (w *Weight) MatMul(p *Pool, dst, x []float32, n int, s *Scratch) {
 		panic("kernel: Weight.MatMul: dst or x is too short")
 	}
 	s.begin(p, w, dst, x, n)
-	chunk := rowsPerChunk
-	if w.float() {
-		chunk = floatRowsPerChunk
-	} else {
+	switch {
+	case w.float():
+		s.chunk = floatRowsPerChunk
+	case n == 1:
+		s.chunk = columnRowsPerChunk
+		s.quantize(p)
+	default:
+		s.chunk = rowsPerChunk
 		s.quantize(p)
 	}
-	p.RunWorkers((w.Rows+chunk-1)/chunk, s.rows)
+	for s.chunk > rowsPerChunk && w.Rows < 4*s.chunk*len(s.workers) {
+		s.chunk /= 2
+	}
+	p.RunWorkers((w.Rows+s.chunk-1)/s.chunk, s.rows)
 	s.w, s.dst, s.x = nil, nil, nil
 }
 
@@ -131,8 +139,9 @@ func (w *Weight) float() bool { return w.Type.BlockSize() == 1 }
 // A chunk of rows is what a worker claims at once: long enough that claiming
 // costs nothing, short enough that workers finish together.
 const (
-	rowsPerChunk      = 2 * panelRows
-	floatRowsPerChunk = 16
+	rowsPerChunk       = 2 * panelRows
+	columnRowsPerChunk = 8 * panelRows // the first rows of a chunk come unannounced
+	floatRowsPerChunk  = 16
 )
 
 func (s *Scratch) begin(p *Pool, w *Weight, dst, x []float32, n int) {
@@ -154,14 +163,13 @@ func (s *Scratch) begin(p *Pool, w *Weight, dst, x []float32, n int) {
 
 // multiplyRows computes chunk i of the rows of all columns.
 func (s *Scratch) multiplyRows(worker, i int) {
-	wk := &s.workers[worker]
+	wk, r0 := &s.workers[worker], i*s.chunk
+	r1 := min(r0+s.chunk, s.w.Rows)
 	if s.w.float() {
-		r0 := i * floatRowsPerChunk
-		s.multiplyFloat(wk, r0, min(r0+floatRowsPerChunk, s.w.Rows))
-		return
+		s.multiplyFloat(wk, r0, r1)
+	} else {
+		s.multiplyQuantized(wk, r0, r1)
 	}
-	r0 := i * rowsPerChunk
-	s.multiplyQuantized(wk, r0, min(r0+rowsPerChunk, s.w.Rows))
 }
 
 // grow returns s with length n, keeping nothing.
