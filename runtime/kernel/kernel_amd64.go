@@ -3,6 +3,8 @@
 package kernel
 
 import (
+	"unsafe"
+
 	"github.com/sluice-ai/sluice/runtime/quant"
 	"golang.org/x/sys/cpu"
 )
@@ -33,12 +35,14 @@ func tile8x16VNNI(a *tileArgs)
 func tile4x16VNNI(a *tileArgs)
 
 // haveTile reports whether tile may be called.
-func haveTile() bool { return useVNNI }
+func haveTile() bool { return useVNNI || useAVX2 }
 
 // tile sets the first cols columns of a.dst, and perhaps more, to the product of
 // a panel and a group, where size elements share a scale.
 func tile(a *tileArgs, cols, size int) {
 	switch {
+	case !useVNNI:
+		quarters(a, cols, size)
 	case size == 16 && cols <= 4:
 		tile4x16VNNI(a)
 	case size == 16:
@@ -48,6 +52,81 @@ func tile(a *tileArgs, cols, size int) {
 	default:
 		tile8VNNI(a)
 	}
+}
+
+//go:noescape
+func tileAVX2(a *tileArgs)
+
+//go:noescape
+func tile16AVX2(a *tileArgs)
+
+// quarters is tile by eight rows and four columns at a time.
+func quarters(a *tileArgs, cols, size int) {
+	quarter := *a
+	for col := 0; col < cols; col += 4 {
+		for row := 0; row < panelRows; row += 8 {
+			quarter.v = offsetBy(a.v, 4*row)
+			quarter.scale, quarter.min = offsetBy(a.scale, row), offsetBy(a.min, row)
+			quarter.q = offsetBy(a.q, 4*col)
+			quarter.d, quarter.dsum = offsetBy(a.d, col), offsetBy(a.dsum, col)
+			quarter.dst = offsetBy(a.dst, panelRows*col+row)
+			if size == 16 {
+				tile16AVX2(&quarter)
+			} else {
+				tileAVX2(&quarter)
+			}
+		}
+	}
+}
+
+// offsetBy returns a pointer n elements on, or nil for nil.
+func offsetBy[T any](p *T, n int) *T {
+	if p == nil {
+		return nil
+	}
+	return (*T)(unsafe.Add(unsafe.Pointer(p), n*int(unsafe.Sizeof(*p))))
+}
+
+//go:noescape
+func rowAVX2(a *rowArgs) float32
+
+//go:noescape
+func row16AVX2(a *rowArgs) float32
+
+//go:noescape
+func rowQ8_0AVX2(a *rowArgs) float32
+
+//go:noescape
+func rowQ4_0AVX2(a *rowArgs) float32
+
+// haveRow reports whether dotRow may be called for t.
+func haveRow(t quant.Type) bool { return useAVX2 && (t == quant.Q8_0 || t == quant.Q4_0) }
+
+// dotRow returns the product of a row of type t and a column.
+func dotRow(t quant.Type, row []byte, q []int8, d []float32) float32 {
+	a := rowArgs{v: &row[0], q: &q[0], d: &d[0], blocks: len(d)}
+	if t == quant.Q8_0 {
+		return rowQ8_0AVX2(&a)
+	}
+	return rowQ4_0AVX2(&a)
+}
+
+// dotBlocks is dotUnpacked.
+func dotBlocks(w *unpacked, q []int8, d, dsum []float32) float32 {
+	if !useAVX2 {
+		return dotUnpacked(w, q, d, dsum)
+	}
+	a := rowArgs{
+		v: (*byte)(unsafe.Pointer(&w.v[0])), scale: &w.scale[0],
+		q: &q[0], d: &d[0], dsum: &dsum[0], blocks: len(d),
+	}
+	if w.min != nil {
+		a.min = &w.min[0]
+	}
+	if len(w.scale) > len(d) {
+		return row16AVX2(&a)
+	}
+	return rowAVX2(&a)
 }
 
 //go:noescape

@@ -8,7 +8,7 @@ func (s *Scratch) multiplyQuantized(wk *worker, r0, r1 int) {
 		return
 	}
 	if !s.multiplyColumn(wk, r0, r1) {
-		s.multiplyQuantizedGeneric(wk, r0, r1)
+		s.multiplyRowByRow(wk, r0, r1)
 	}
 }
 

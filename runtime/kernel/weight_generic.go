@@ -2,17 +2,36 @@ package kernel
 
 import "github.com/sluice-ai/sluice/runtime/quant"
 
-// multiplyQuantizedGeneric computes rows [r0, r1) of a product with quantised
-// weights from the plain layout of the activations.
-func (s *Scratch) multiplyQuantizedGeneric(wk *worker, r0, r1 int) {
+// multiplyRowByRow computes rows [r0, r1) of a product with quantised weights
+// from the plain layout of the activations.
+func (s *Scratch) multiplyRowByRow(wk *worker, r0, r1 int) {
 	w, a := s.w, &s.act
 	blocks := w.Cols / 32
 	for r := r0; r < r1; r++ {
-		wk.row.unpack(w.Type, w.row(r), w.Cols)
+		row := w.row(r)
+		direct := haveRow(w.Type)
+		if !direct {
+			wk.row.unpack(w.Type, row, w.Cols)
+		}
 		for c := range s.n {
-			s.dst[c*w.Rows+r] = dotUnpacked(&wk.row, a.q[c*w.Cols:][:w.Cols], a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks])
+			q, d, dsum := a.q[c*w.Cols:][:w.Cols], a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks]
+			if direct {
+				s.dst[c*w.Rows+r] = dotRow(w.Type, row, q, d)
+			} else {
+				s.dst[c*w.Rows+r] = dotBlocks(&wk.row, q, d, dsum)
+			}
 		}
 	}
+}
+
+// rowArgs is what a row times a column needs. The field names are used by
+// assembly.
+type rowArgs struct {
+	v          *byte    // the row: unpacked, or blocks of its type
+	scale, min *float32 // of an unpacked row; min may be nil
+	q          *int8
+	d, dsum    *float32
+	blocks     int // of 32
 }
 
 // dotUnpacked defines the product of a quantised row with a column: see
