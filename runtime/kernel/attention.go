@@ -37,15 +37,10 @@ func RopeTable(cos, sin []float32, pos int, theta float64) {
 // panics if x is not a whole number of heads, or sin is shorter than cos.
 func Rope(x, cos, sin []float32) {
 	n := len(cos)
-	sin = sin[:n]
-	for ; len(x) > 0; x = x[2*n:] {
-		lo, hi := x[:n], x[n:2*n]
-		for i, c := range cos {
-			a, b := lo[i], hi[i]
-			lo[i] = float32(a*c) - float32(b*sin[i])
-			hi[i] = float32(b*c) + float32(a*sin[i])
-		}
+	if n == 0 || len(x)%(2*n) != 0 {
+		panic("kernel: Rope: x is no whole number of heads")
 	}
+	rope(x, cos, sin[:n])
 }
 
 // ConvStep advances the gated short convolution of three taps by one token. With
@@ -56,13 +51,5 @@ func Rope(x, cos, sin []float32) {
 // shifts s into state. It panics if a slice is too short.
 func ConvStep(dst, bcx, taps, state []float32) {
 	d := len(dst)
-	b, c, x := bcx[:d], bcx[d:2*d], bcx[2*d:3*d]
-	t0, t1, t2 := taps[:d], taps[d:2*d], taps[2*d:3*d]
-	s0, s1 := state[:d], state[d:2*d]
-	for i := range dst {
-		s := b[i] * x[i]
-		z := float32(t0[i]*s0[i]) + float32(t1[i]*s1[i]) + float32(t2[i]*s)
-		dst[i] = c[i] * z
-		s0[i], s1[i] = s1[i], s
-	}
+	conv(dst, bcx[:3*d], taps[:3*d], state[:2*d])
 }

@@ -74,16 +74,9 @@ func Softmax(x []float32) {
 	if len(x) == 0 {
 		return
 	}
-	top := x[0]
-	for _, v := range x[1:] {
-		top = max(top, v)
-	}
-	var sum float32
+	top, sum := maxOf(x), float32(0)
 	for i := 0; i < len(x); i += maxAsm {
 		sum += expSub(x[i:min(i+maxAsm, len(x))], top)
 	}
-	scale := 1 / sum
-	for i := range x {
-		x[i] *= scale
-	}
+	scale(1/sum, x)
 }

@@ -52,6 +52,60 @@ func floatBF16x1AVX512(a *floatArgs)
 //go:noescape
 func floatBF16x4AVX512(a *floatArgs)
 
+//go:noescape
+func convAVX2(dst, bcx, taps, state *float32, d, n int)
+
+//go:noescape
+func ropeAVX2(x, cos, sin *float32, n, heads int)
+
+//go:noescape
+func maxAVX2(x *float32, n int) float32
+
+//go:noescape
+func scaleAVX2(a float32, x *float32, n int)
+
+func conv(dst, bcx, taps, state []float32) {
+	n := len(dst) &^ 7
+	if !useAVX2 || n == 0 {
+		n = 0
+	} else {
+		convAVX2(&dst[0], &bcx[0], &taps[0], &state[0], len(dst), n)
+	}
+	convGeneric(dst, bcx, taps, state, n)
+}
+
+func rope(x, cos, sin []float32) {
+	if n := len(cos); useAVX2 && n%8 == 0 && len(x) > 0 {
+		ropeAVX2(&x[0], &cos[0], &sin[0], n, len(x)/(2*n))
+		return
+	}
+	ropeGeneric(x, cos, sin)
+}
+
+// maxOf returns the largest element of x, which is not empty.
+func maxOf(x []float32) float32 {
+	n := len(x) &^ 7
+	if !useAVX2 || n == 0 {
+		return maxGeneric(x)
+	}
+	top := maxAVX2(&x[0], n)
+	if n < len(x) {
+		top = max(top, maxGeneric(x[n:]))
+	}
+	return top
+}
+
+// scale multiplies x by a.
+func scale(a float32, x []float32) {
+	n := len(x) &^ 7
+	if !useAVX2 || n == 0 {
+		n = 0
+	} else {
+		scaleAVX2(a, &x[0], n)
+	}
+	scaleGeneric(a, x[n:])
+}
+
 func dot(x, y []float32) float32 {
 	if useAVX2 {
 		return dotAVX2(x, y)

@@ -55,3 +55,43 @@ func mixGeneric(dst, p, v []float32, stride int) {
 		Axpy(weight, v[t*stride:][:len(dst)], dst)
 	}
 }
+
+func ropeGeneric(x, cos, sin []float32) {
+	n := len(cos)
+	for ; len(x) > 0; x = x[2*n:] {
+		lo, hi := x[:n], x[n:2*n]
+		for i, c := range cos {
+			a, b := lo[i], hi[i]
+			lo[i] = float32(a*c) - float32(b*sin[i])
+			hi[i] = float32(b*c) + float32(a*sin[i])
+		}
+	}
+}
+
+// convGeneric is ConvStep from channel first on.
+func convGeneric(dst, bcx, taps, state []float32, first int) {
+	d := len(dst)
+	b, c, x := bcx[:d], bcx[d:2*d], bcx[2*d:3*d]
+	t0, t1, t2 := taps[:d], taps[d:2*d], taps[2*d:3*d]
+	s0, s1 := state[:d], state[d:2*d]
+	for i := first; i < d; i++ {
+		s := b[i] * x[i]
+		z := float32(t0[i]*s0[i]) + float32(t1[i]*s1[i]) + float32(t2[i]*s)
+		dst[i] = c[i] * z
+		s0[i], s1[i] = s1[i], s
+	}
+}
+
+func maxGeneric(x []float32) float32 {
+	top := x[0]
+	for _, v := range x[1:] {
+		top = max(top, v)
+	}
+	return top
+}
+
+func scaleGeneric(a float32, x []float32) {
+	for i := range x {
+		x[i] *= a
+	}
+}

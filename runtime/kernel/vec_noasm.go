@@ -17,3 +17,8 @@ func mix(dst, p, v []float32, stride int) { mixGeneric(dst, p, v, stride) }
 func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32) {
 	quantizeGeneric(q, d, sums, x)
 }
+
+func rope(x, cos, sin []float32)           { ropeGeneric(x, cos, sin) }
+func conv(dst, bcx, taps, state []float32) { convGeneric(dst, bcx, taps, state, 0) }
+func maxOf(x []float32) float32            { return maxGeneric(x) }
+func scale(a float32, x []float32)         { scaleGeneric(a, x) }
