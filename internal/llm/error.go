@@ -44,7 +44,6 @@ const (
 	CodeContextLength     Code = "context_length_exceeded"
 	CodeTimeout           Code = "timeout"
 	CodeAudit             Code = "audit_unavailable"
-	CodeUnsupported       Code = "unsupported"
 )
 
 // An Error separates what the client may read from what only the log may hold.

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+
+	"github.com/sluice-ai/sluice/cloud"
+	"github.com/sluice-ai/sluice/cloud/breaker"
+	"github.com/sluice-ai/sluice/configs"
+	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/router"
+)
+
+// Config is the whole configuration; configs/sluice.yaml explains each setting.
+type Config struct {
+	Listen      string `yaml:"listen"`
+	AdminListen string `yaml:"admin_listen"`
+	DataDir     string `yaml:"data_dir"`
+	Log         struct {
+		Level  string `yaml:"level"`
+		Format string `yaml:"format"`
+	} `yaml:"log"`
+	Local struct {
+		Threads int           `yaml:"threads"`
+		Queue   int           `yaml:"queue"`
+		Models  []ModelConfig `yaml:"models"`
+	} `yaml:"local"`
+	Judge struct {
+		Model       string        `yaml:"model"`
+		Timeout     time.Duration `yaml:"timeout"`
+		Supported   float64       `yaml:"supported"`
+		Unsupported float64       `yaml:"unsupported"`
+		Disable     bool          `yaml:"disable"`
+	} `yaml:"judge"`
+	Providers []ProviderConfig `yaml:"providers"`
+	Prices    string           `yaml:"prices"`
+	Inspect   struct {
+		Types    []string `yaml:"types"`
+		MinScore float64  `yaml:"min_score"`
+		Regions  []string `yaml:"regions"`
+	} `yaml:"inspect"`
+	Aliases []router.Alias `yaml:"aliases"`
+	Routing struct {
+		NoDegrade bool `yaml:"no_degrade"`
+	} `yaml:"routing"`
+	Keys    []KeyConfig     `yaml:"keys"`
+	Budgets []router.Budget `yaml:"budgets"`
+	Policy  struct {
+		Dir     string           `yaml:"dir"`
+		Timeout time.Duration    `yaml:"timeout"`
+		Tenants []map[string]any `yaml:"tenants"`
+	} `yaml:"policy"`
+	Telemetry struct {
+		Traces struct {
+			Exporter string         `yaml:"exporter"`
+			Endpoint string         `yaml:"endpoint"`
+			Sample   float64        `yaml:"sample"`
+			Headers  []HeaderConfig `yaml:"headers"`
+		} `yaml:"traces"`
+		DisableMetrics bool `yaml:"disable_metrics"`
+	} `yaml:"telemetry"`
+	Ledger struct {
+		SegmentBytes int64 `yaml:"segment_bytes"`
+		Queue        int   `yaml:"queue"`
+	} `yaml:"ledger"`
+	Limits struct {
+		MaxBody   int64         `yaml:"max_body_bytes"`
+		MaxAnswer int64         `yaml:"max_answer_bytes"`
+		Shutdown  time.Duration `yaml:"shutdown"`
+	} `yaml:"limits"`
+}
+
+// ModelConfig is one model of the local tier.
+type ModelConfig struct {
+	Name    string `yaml:"name"`
+	File    string `yaml:"file"`    // a GGUF, or "embedded"
+	Context int    `yaml:"context"` // tokens; 0: the model's own, at most 32768
+}
+
+// ProviderConfig is one cloud provider.
+type ProviderConfig struct {
+	Name             string             `yaml:"name"`
+	BaseURL          string             `yaml:"base_url"`
+	APIKey           string             `yaml:"api_key"`
+	Headers          []HeaderConfig     `yaml:"headers"`
+	Zone             llm.Zone           `yaml:"zone"`
+	ConnectTimeout   time.Duration      `yaml:"connect_timeout"`
+	FirstByteTimeout time.Duration      `yaml:"first_byte_timeout"`
+	IdleTimeout      time.Duration      `yaml:"idle_timeout"`
+	Breaker          breaker.Config     `yaml:"breaker"`
+	Retry            cloud.Retry        `yaml:"retry"`
+	Models           []CloudModelConfig `yaml:"models"`
+}
+
+// CloudModelConfig is one model of a provider.
+type CloudModelConfig struct {
+	Name    string       `yaml:"name"`
+	Model   string       `yaml:"model"`
+	Can     []string     `yaml:"can"`
+	Context int          `yaml:"context"`
+	Price   *PriceConfig `yaml:"price"`
+	Zone    llm.Zone     `yaml:"zone"`
+}
+
+// PriceConfig is a price in US dollars per million tokens.
+type PriceConfig struct {
+	Input     float64 `yaml:"input"`
+	Cached    float64 `yaml:"cached"`
+	Output    float64 `yaml:"output"`
+	Reasoning float64 `yaml:"reasoning"`
+}
+
+// HeaderConfig is an HTTP header whose value may be a secret reference.
+type HeaderConfig struct {
+	Name  string `yaml:"name"`
+	Value string `yaml:"value"`
+}
+
+// KeyConfig is a virtual key.
+type KeyConfig struct {
+	Name              string   `yaml:"name"`
+	Secret            string   `yaml:"secret"`
+	Tenant            string   `yaml:"tenant"`
+	User              string   `yaml:"user"`
+	Roles             []string `yaml:"roles"`
+	Debug             bool     `yaml:"debug"`
+	RequestsPerMinute int      `yaml:"requests_per_minute"`
+}
+
+// flags are the command-line settings that override the file and the environment.
+type flags struct {
+	config      string
+	listen      string
+	adminListen string
+	dataDir     string
+	models      []string
+}
+
+// loadConfig reads the built-in defaults, then the file, then the environment,
+// then f. It returns every mistake at once.
+func loadConfig(f flags) (*Config, error) {
+	v := viper.NewWithOptions(viper.KeyDelimiter("::"), viper.ExperimentalBindStruct())
+	v.SetConfigType("yaml")
+	if err := v.ReadConfig(bytes.NewReader(configs.YAML)); err != nil {
+		return nil, fmt.Errorf("the built-in configuration: %w", err)
+	}
+	path := f.config
+	if path == "" {
+		path = os.Getenv("SLUICE_CONFIG")
+	}
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if err := v.MergeConfig(bytes.NewReader(text)); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, yamlSentence(err))
+		}
+	}
+	v.SetEnvPrefix("SLUICE")
+	v.SetEnvKeyReplacer(strings.NewReplacer("::", "_"))
+	v.AutomaticEnv()
+
+	var c Config
+	err := v.UnmarshalExact(&c, func(d *mapstructure.DecoderConfig) { d.TagName = "yaml" })
+	if err != nil {
+		return nil, fmt.Errorf("%s:\n%w", orBuiltIn(path), decodeSentences(err))
+	}
+	c.override(f)
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("%s:\n%w", orBuiltIn(path), err)
+	}
+	return &c, nil
+}
+
+func orBuiltIn(path string) string {
+	if path == "" {
+		return "the configuration"
+	}
+	return path
+}
+
+// override puts the flags over what was read. SLUICE_MODEL and --model add
+// local models; --model wins.
+func (c *Config) override(f flags) {
+	for _, o := range []struct {
+		from string
+		to   *string
+	}{{f.listen, &c.Listen}, {f.adminListen, &c.AdminListen}, {f.dataDir, &c.DataDir}} {
+		if o.from != "" {
+			*o.to = o.from
+		}
+	}
+	models := f.models
+	if len(models) == 0 && os.Getenv("SLUICE_MODEL") != "" {
+		models = strings.Split(os.Getenv("SLUICE_MODEL"), ",")
+	}
+	for _, m := range models {
+		if slices.ContainsFunc(c.Local.Models, func(have ModelConfig) bool { return have.Name == m }) {
+			continue
+		}
+		name := strings.TrimSuffix(filepath.Base(m), ".gguf")
+		c.Local.Models = append(c.Local.Models, ModelConfig{Name: name, File: m})
+	}
+}
+
+// yamlSentence drops viper's prefix.
+func yamlSentence(err error) error {
+	return errors.New(strings.TrimPrefix(err.Error(), "While parsing config: "))
+}
+
+// decodeSentences turns mapstructure's report into a line for each mistake.
+func decodeSentences(err error) error {
+	var out []error
+	var walk func(error)
+	walk = func(err error) {
+		if many, ok := err.(interface{ WrappedErrors() []error }); ok { //nolint:errorlint // a container of errors, not a wrapped one
+			for _, e := range many.WrappedErrors() {
+				walk(e)
+			}
+			return
+		}
+		if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // likewise
+			for _, e := range many.Unwrap() {
+				walk(e)
+			}
+			return
+		}
+		out = append(out, decodeSentence(err))
+	}
+	walk(err)
+	return errors.Join(out...)
+}
+
+func decodeSentence(err error) error {
+	msg := err.Error()
+	if where, keys, ok := strings.Cut(msg, "has invalid keys: "); ok {
+		where = strings.Trim(strings.TrimSpace(where), "'")
+		if where != "" {
+			where += "."
+		}
+		var unknown []string
+		for k := range strings.SplitSeq(keys, ", ") {
+			unknown = append(unknown, where+k)
+		}
+		return fmt.Errorf("  unknown key %s: `sluice config print` shows the keys there are", strings.Join(unknown, ", "))
+	}
+	return fmt.Errorf("  %s", msg)
+}
+
+// Validate reports every mistake that can be seen without opening anything.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("  "+format, args...)) }
+	for _, a := range []struct{ key, addr string }{{"listen", c.Listen}, {"admin_listen", c.AdminListen}} {
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			bad("%s: %q is no address like 127.0.0.1:8080", a.key, a.addr)
+		}
+	}
+	if c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0") {
+		bad("listen and admin_listen are the same address")
+	}
+	if !loopback(c.Listen) && len(c.Keys) == 0 {
+		bad("listen: %s is reachable from other machines, and no key is configured: add one under keys, or listen on 127.0.0.1", c.Listen)
+	}
+	if c.DataDir == "" {
+		bad("data_dir is empty")
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		bad("log.level: %q is none of debug, info, warn, error", c.Log.Level)
+	}
+	if !slices.Contains([]string{"text", "json"}, c.Log.Format) {
+		bad("log.format: %q is neither text nor json", c.Log.Format)
+	}
+	c.validateLocal(bad)
+	c.validateProviders(bad)
+	if t := c.Telemetry.Traces; !slices.Contains([]string{"none", "stdout", "otlp"}, t.Exporter) {
+		bad("telemetry.traces.exporter: %q is none of none, stdout, otlp", t.Exporter)
+	} else if t.Sample < 0 || t.Sample > 1 {
+		bad("telemetry.traces.sample: %g is not between 0 and 1", t.Sample)
+	}
+	for _, n := range []struct {
+		key string
+		v   int64
+	}{
+		{"local.threads", int64(c.Local.Threads)}, {"local.queue", int64(c.Local.Queue)},
+		{"limits.max_body_bytes", c.Limits.MaxBody}, {"limits.max_answer_bytes", c.Limits.MaxAnswer},
+		{"limits.shutdown", int64(c.Limits.Shutdown)}, {"ledger.segment_bytes", c.Ledger.SegmentBytes},
+		{"ledger.queue", int64(c.Ledger.Queue)}, {"policy.timeout", int64(c.Policy.Timeout)}, {"judge.timeout", int64(c.Judge.Timeout)},
+	} {
+		if n.v < 0 {
+			bad("%s must not be negative", n.key)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateLocal(bad func(string, ...any)) {
+	names := map[string]bool{}
+	for i, m := range c.Local.Models {
+		switch {
+		case m.Name == "" || strings.ContainsAny(m.Name, " @"):
+			bad("local.models[%d]: a model needs a name without spaces and @", i)
+		case names[m.Name]:
+			bad("local.models[%d]: the name %q is taken", i, m.Name)
+		case m.File == "":
+			bad("local.models[%d] %q: file is missing: a GGUF, or \"embedded\"", i, m.Name)
+		case m.File == "embedded" && m.Name != "nano":
+			bad("local.models[%d] %q: the embedded model is called nano", i, m.Name)
+		case m.Context < 0:
+			bad("local.models[%d] %q: context must not be negative", i, m.Name)
+		}
+		names[m.Name] = true
+	}
+	if !c.Judge.Disable && !names[c.Judge.Model] {
+		bad("judge.model: %q is none of local.models", c.Judge.Model)
+	}
+	if c.Judge.Unsupported < 0 || c.Judge.Supported > 1 || c.Judge.Unsupported > c.Judge.Supported {
+		bad("judge: 0 <= unsupported (%g) <= supported (%g) <= 1 must hold", c.Judge.Unsupported, c.Judge.Supported)
+	}
+}
+
+func (c *Config) validateProviders(bad func(string, ...any)) {
+	names := map[string]bool{}
+	for i, p := range c.Providers {
+		switch {
+		case p.Name == "" || strings.ContainsAny(p.Name, " /@"):
+			bad("providers[%d]: a provider needs a name without spaces, / and @", i)
+		case p.Name == "local":
+			bad("providers[%d]: \"local\" is the embedded tier's name", i)
+		case names[p.Name]:
+			bad("providers[%d]: the name %q is taken", i, p.Name)
+		case len(p.Models) == 0:
+			bad("providers[%d] %q: models is empty: name at least one", i, p.Name)
+		}
+		names[p.Name] = true
+		if p.BaseURL != "" && !strings.HasPrefix(p.BaseURL, "https://") && !strings.HasPrefix(p.BaseURL, "http://") {
+			bad("providers[%d] %q: base_url must begin with https:// or http://", i, p.Name)
+		}
+		if err := errors.Join(p.Breaker.Validate(), p.Retry.Validate()); err != nil {
+			bad("providers[%d] %q: %w", i, p.Name, err)
+		}
+		for j, m := range p.Models {
+			if m.Name == "" {
+				bad("providers[%d].models[%d]: name is missing", i, j)
+			}
+		}
+	}
+}
+
+// loopback reports whether only this machine can reach addr.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return true // reported already
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/router/api"
+	"github.com/sluice-ai/sluice/telemetry"
+	"github.com/sluice-ai/sluice/telemetry/ledger"
+)
+
+func serveCommand(f *flags) *cobra.Command {
+	c := &cobra.Command{
+		Use: "serve", Short: "Start the gateway", Args: exactly(0, "no arguments, only flags"),
+		Long: `Start the gateway. It listens until SIGINT or SIGTERM, and then lets running
+requests end. SIGHUP, or a change of the configuration file, reads the
+configuration again: a good one takes over whole, a bad one is reported and changes nothing.`,
+	}
+	c.Flags().StringVar(&f.listen, "listen", "", "data listener (or SLUICE_LISTEN)")
+	c.Flags().StringVar(&f.adminListen, "admin-listen", "", "admin listener (or SLUICE_ADMIN_LISTEN)")
+	c.Flags().StringArrayVar(&f.models, "model", nil, "a GGUF to serve as local/<base name>; may be repeated (or SLUICE_MODEL, with commas)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := loadConfig(*f)
+		if err != nil {
+			return usageError{err}
+		}
+		return serve(c.Context(), *f, cfg, c.ErrOrStderr())
+	}
+	return c
+}
+
+// A gateway is a running process: what lives as long as it, and the
+// generation of the configuration that is in force.
+type gateway struct {
+	flags  flags
+	cfg    *Config
+	log    *slog.Logger
+	tel    *telemetry.Telemetry
+	ledger *ledger.Ledger
+	base   *base
+	now    atomic.Pointer[built]
+}
+
+// serve runs the gateway until ctx ends.
+func serve(ctx context.Context, f flags, cfg *Config, stderr io.Writer) (err error) {
+	started := time.Now()
+	g := &gateway{flags: f, cfg: cfg, log: newLog(cfg, stderr)}
+	slog.SetDefault(g.log)
+	// Listen first: a port in use is the commonest mistake, and costs nothing to find.
+	data, err := listen(cfg.Listen, "listen")
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	admin, err := listen(cfg.AdminListen, "admin_listen")
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+
+	if g.tel, err = startTelemetry(ctx, cfg, g.log, stderr); err != nil {
+		return usageError{err}
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, g.tel.Shutdown(end))
+	}()
+	if g.ledger, err = ledger.Open(ledgerDir(cfg), ledger.Config{SegmentBytes: cfg.Ledger.SegmentBytes, Queue: cfg.Ledger.Queue}); err != nil {
+		return fmt.Errorf("the ledger: %w", err)
+	}
+	defer func() { err = errors.Join(err, g.ledger.Close()) }()
+	if g.base, err = openBase(ctx, cfg, g.log); err != nil {
+		return usageError{err}
+	}
+	defer g.base.close()
+	if g.base.mac, err = ledger.LoadOrCreateKey(cfg.DataDir); err != nil {
+		return fmt.Errorf("the key of the ledger's digests: %w", err)
+	}
+	if len(cfg.Budgets) > 0 {
+		if err := g.base.refund(ledgerDir(cfg)); err != nil {
+			return fmt.Errorf("reading the ledger for the budgets: %w", err)
+		}
+	}
+	b, err := build(ctx, cfg, g.base, g.ledger, g.log, 1)
+	if err != nil {
+		return usageError{err}
+	}
+	g.now.Store(b)
+	banner(stderr, g, data.Addr(), admin.Addr(), time.Since(started))
+	return g.listenAndServe(ctx, data, admin)
+}
+
+// listenAndServe serves both listeners until ctx ends, then drains.
+func (g *gateway) listenAndServe(ctx context.Context, data, admin net.Listener) error {
+	servers := []struct {
+		s *http.Server
+		l net.Listener
+	}{
+		{&http.Server{
+			Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.now.Load().api.ServeHTTP(w, r) }),
+			ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+			ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
+		}, data},
+		{&http.Server{Handler: g.admin(), ReadHeaderTimeout: 10 * time.Second}, admin},
+	}
+	failed := make(chan error, len(servers))
+	for _, sv := range servers {
+		go func() { failed <- sv.s.Serve(sv.l) }()
+	}
+	stopReload := g.watch(ctx)
+	defer stopReload()
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	}
+	g.log.Info("stopping: running requests may end", "within", g.cfg.Limits.Shutdown)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Limits.Shutdown)
+	defer cancel()
+	var errs []error
+	for _, sv := range servers {
+		if err := sv.s.Shutdown(end); err != nil {
+			errs = append(errs, fmt.Errorf("requests were still running after %v: %w", g.cfg.Limits.Shutdown, err), sv.s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// watch reloads on SIGHUP and when the configuration file changes. The
+// returned function stops it and waits.
+func (g *gateway) watch(ctx context.Context) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	done := make(chan struct{})
+	path := g.flags.config
+	if path == "" {
+		path = os.Getenv("SLUICE_CONFIG")
+	}
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(2 * time.Second)
+		defer tick.Stop()
+		last := stamp(path)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				g.reload(ctx)
+			case <-tick.C:
+				if now := stamp(path); now != last {
+					last = now
+					g.reload(ctx)
+				}
+			}
+		}
+	}()
+	return func() { signal.Stop(hup); cancel(); <-done }
+}
+
+// stamp tells one state of a file from another; "" without a file.
+func stamp(path string) string {
+	st, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(st.ModTime().UnixNano(), st.Size())
+}
+
+// reload reads the configuration again and swaps it in whole, or changes nothing.
+func (g *gateway) reload(ctx context.Context) {
+	old := g.now.Load()
+	cfg, err := loadConfig(g.flags)
+	if err == nil {
+		err = fixed(g.cfg, cfg)
+	}
+	var b *built
+	if err == nil {
+		b, err = build(ctx, cfg, g.base, g.ledger, g.log, old.generation+1)
+	}
+	if err != nil {
+		g.log.Error("the new configuration was not taken: the old one stays in force", "generation", old.generation, "err", err)
+		return
+	}
+	g.now.Store(b)
+	g.log.Info("configuration reloaded", "generation", b.generation, "policy", short(b.policy.Revision()))
+}
+
+// admin returns the handler of the admin listener.
+func (g *gateway) admin() http.Handler {
+	return api.Admin{
+		Metrics: g.tel.MetricsHandler(),
+		Ready: func() (string, error) {
+			b := g.now.Load()
+			return fmt.Sprintf("generation %d, policy %s, %d targets", b.generation, short(b.policy.Revision()), len(b.router.Targets())), nil
+		},
+		Status: func() any { return g.status() },
+	}.Handler()
+}
+
+// status is what GET /status says.
+func (g *gateway) status() any {
+	b := g.now.Load()
+	type target struct {
+		ID      string   `json:"id"`
+		Healthy bool     `json:"healthy"`
+		Breaker string   `json:"breaker,omitempty"`
+		Can     []string `json:"abilities"`
+		Zone    llm.Zone `json:"zone"`
+	}
+	var targets []target
+	for _, t := range b.router.Targets() {
+		targets = append(targets, target{t.ID, b.router.Healthy(t.ID), b.cloud.Breaker(t.ID), t.Can, t.Zone})
+	}
+	return map[string]any{
+		"version": version, "generation": b.generation, "policy": b.policy.Revision(), "targets": targets,
+	}
+}
+
+// listen binds addr; the error says what to do about a port in use.
+func listen(addr, key string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use by another process: stop it, or choose another address with --%s", addr, strings.ReplaceAll(key, "_", "-"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return l, nil
+}
+
+// banner says, in a few lines, what is running and what to try.
+func banner(w io.Writer, g *gateway, data, admin net.Addr, took time.Duration) {
+	b := g.now.Load()
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(t, "sluice %s\tgateway http://%s/v1\tadmin http://%s\t\n", version, data, admin)
+	chat := false
+	for _, l := range g.base.local.Targets() {
+		info := g.base.local.Model(l.ID).Info()
+		fmt.Fprintf(t, "local\t%s: %s\t%s parameters, %s\t\n", l.ID, strings.Join(l.Can, ", "), count(info.Params), bytesOf(info.FileBytes))
+		chat = chat || l.Has("chat")
+	}
+	if !chat {
+		fmt.Fprintf(t, "\tno chat model yet: it judges, and chat goes to the cloud\t--model FILE.gguf adds one\t\n")
+	}
+	from := "built in (configs/policies)"
+	if g.cfg.Policy.Dir != "" {
+		from = g.cfg.Policy.Dir
+	}
+	fmt.Fprintf(t, "policy\t%s\t%s\t\n", short(b.policy.Revision()), from)
+	providers := map[string]int{}
+	var names []string
+	for _, c := range b.cloud.Targets() {
+		if providers[c.Provider] == 0 {
+			names = append(names, c.Provider)
+		}
+		providers[c.Provider]++
+	}
+	for _, n := range names {
+		fmt.Fprintf(t, "cloud\t%s: %d models\t\t\n", n, providers[n])
+	}
+	if len(names) == 0 {
+		fmt.Fprintf(t, "cloud\tnone found\tset OPENAI_API_KEY, or see configs/sluice.yaml\t\n")
+	}
+	fmt.Fprintf(t, "ledger\t%s\tready in %d ms\t\n", ledgerDir(g.cfg), took.Milliseconds())
+	t.Flush()
+	base := "http://" + data.String()
+	fmt.Fprintf(w, `try   curl -s %s/v1/route -d '{"model":"auto","messages":[{"role":"user","content":"Pull the dates out of: due 3 May, paid 9 June"}]}'
+      ./bin/sluice route "Prove that there are infinitely many primes of the form 4k+3"
+      ./bin/sluice inspect <<< "write to ann@example.com, card 4111 1111 1111 1111"
+`, base)
+}
