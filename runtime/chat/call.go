@@ -170,14 +170,15 @@ const (
 
 // keywords reads the rest of the keyword arguments and the closing parenthesis.
 func (m *mender) keywords() (arguments, bool) {
+	n := len(m.found)
+	comma := n > 0 && m.accept(',')
 	if m.accept(')') {
 		if !m.finished() {
 			return nil, false
 		}
 		return m.arguments(), true
 	}
-	n := len(m.found)
-	if n > 0 && !m.accept(',') || n == maxMended {
+	if n > 0 && !comma || n == maxMended {
 		return nil, false
 	}
 	key := m.word(false)
@@ -204,9 +205,6 @@ func (m *mender) keywords() (arguments, bool) {
 		if m.tries++; m.tries > maxTries {
 			return nil, false
 		}
-		if m.i = i + 1; !m.closes() {
-			continue
-		}
 		m.i = i + 1
 		m.found = append(m.found[:n], mended{key: key, from: start, to: i})
 		if args, ok := m.keywords(); ok {
@@ -224,15 +222,6 @@ func (m *mender) arguments() (args arguments) {
 		args = args.set(f.key, f.value)
 	}
 	return args
-}
-
-// closes reports whether a string may end here: before the end of the call, or
-// before another keyword.
-func (m *mender) closes() bool {
-	if m.accept(')') {
-		return m.finished()
-	}
-	return m.accept(',') && (m.word(false) != "" && m.accept('=') || m.accept(')'))
 }
 
 // finished reports whether the call may be over, with i after its closing

@@ -167,7 +167,7 @@ func (p *Parser) lead(final bool) bool {
 		if final && !p.trim && !p.dropLast {
 			p.emit(p.buf, false)
 		}
-		if final || p.trim {
+		if final {
 			p.buf = nil
 		}
 		return false
@@ -310,8 +310,8 @@ func (p *Parser) block(final bool) bool {
 		p.unclosed = p.scan.listed
 		p.leave(from, to)
 		return true
-	case broken:
-		p.seek, p.step = p.scan.i, p.mend
+	case broken: // its string may have swallowed the end
+		p.seek, p.step = p.scan.start, p.mend
 		return true
 	}
 	if final {

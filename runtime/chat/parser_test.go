@@ -185,6 +185,12 @@ func TestParseSGLangOllama(t *testing.T) {
 		{name: "no-parenthesis", in: `|S|[bash]|E|`, content: "[bash]", bad: 1},
 		{name: "positional", in: `|S|[bash(command)]|E|`, content: "[bash(command)]", bad: 1},
 		{name: "unclosed-string", in: `|S|[f(a='x)]|E| tail`, content: "[f(a='x)] tail", bad: 1},
+		{name: "unclosed-string-then-quotes", in: `|S|[f(a='x)]|E| it's`, content: "[f(a='x)] it's", bad: 1},
+		{name: "word-with-apostrophe", in: `|S|[f(a=don't)]|E| it's`, content: "[f(a=don't)] it's", bad: 1},
+		{name: "tripled-quotes", in: "|S|[python(code=\"\"\"print(\"a, b\")\nx = [1]\"\"\")]|E|", calls: `python{"code":"print(\"a, b\")\nx = [1]"}`},
+		{name: "mended-with-trailing-comma", in: `|S|[f(a='it's', )]|E|`, calls: `f{"a":"it's"}`},
+		{name: "repeated-argument", in: `|S|[f(a=1, b=2, a=3)]|E|`, calls: `f{"a":3,"b":2}`},
+		{name: "bare-released-after-thought", in: "<think>a</think> [bash(x)]", opts: known, thinking: "a", content: "[bash(x)]"},
 		{name: "whitespace-output", in: " \n", content: " \n"},
 	})
 }
@@ -208,6 +214,7 @@ func TestParseLiterals(t *testing.T) {
 		{"bases", `[0x1F, 0o17, 0b11, 1_000, +5, -0x1]`, `[31,15,3,1000,5,-1]`},
 		{"floats", `[1., .5, 1e-7, 1E3]`, `[1.0,0.5,1e-07,1000.0]`},
 		{"deep", strings.Repeat("[", 100) + strings.Repeat("]", 100), strings.Repeat("[", 100) + strings.Repeat("]", 100)},
+		{"too-deep-lists", strings.Repeat("[", 300) + strings.Repeat("]", 300), ""},
 		{"too-deep", strings.Repeat("(", 1000), ""},
 		{"too-deep-braces", strings.Repeat("{", 1000), ""},
 		{"bare-word", `foo`, ""},
@@ -256,6 +263,7 @@ func TestParserHoldsBackLittle(t *testing.T) {
 		{push: "<|tool_call_end|>"},
 		{push: "\n"},
 		{push: "x", text: "\nx"},
+		{push: "<|tool_call_start|>[f(a=don't)]<|tool_call_end|> and", text: "[f(a=don't)] and"}, // an apostrophe opens no string
 	}
 	for i, s := range steps {
 		var text, thinking, call string
@@ -277,7 +285,7 @@ func TestParserIsNotQuadratic(t *testing.T) {
 	const n = 1 << 19
 	for _, unit := range []string{
 		"[f(", "\n[f(", "\n[f()", "\n[f(\n)]", "|S|", "|E|", "x|E|", "|S|[f(", "|S|f()", "<", "|S|[f(a='b'c", "|S|[f(a='x),", "|S|[f(a='x', b=",
-		"|S|[f(a={", "'", "|S|'", "\n[{", "|S|[f()]|E|[f(", " ", "|S|[f(a='''",
+		"|S|[f(a={", "x='y')b", "'),f(a=", "')],", "'", "|S|'", "\n[{", "|S|[f()]|E|[f(", " ", "|S|[f(a='''",
 	} {
 		unit := strings.NewReplacer("|S|", toolCallStart, "|E|", toolCallEnd).Replace(unit)
 		text := strings.Repeat(unit, n/len(unit))
