@@ -1,0 +1,70 @@
+package lfm2
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+
+	"github.com/sluice-ai/sluice/runtime/gguf"
+	"github.com/sluice-ai/sluice/runtime/state"
+)
+
+var benchModel = flag.String("model", "", "GGUF file to measure instead of a tiny model")
+
+func benchmarkModel(b *testing.B) *Model {
+	if *benchModel == "" {
+		m, _ := synthetic(b, tiny)
+		return m
+	}
+	f, err := gguf.Open(*benchModel)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = f.Close() })
+	m, err := Load(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return m
+}
+
+// BenchmarkPrefill reads a prompt of 512 tokens in steps of 256.
+func BenchmarkPrefill(b *testing.B) {
+	m := benchmarkModel(b)
+	w := NewWork(m, testPool(b), 256)
+	tokens := randomTokens(512, m.Vocab, 1)
+	logits := make([]float32, m.Vocab)
+	for b.Loop() {
+		seq := state.New(m.Shape(), 1024)
+		for i := 0; i < len(tokens); i += 256 {
+			if err := m.Forward(b.Context(), w, []Span{{seq, tokens[i : i+256], logits}}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(len(tokens)*b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// BenchmarkDecode reads one token at a time, n sequences together, from position 128 on.
+func BenchmarkDecode(b *testing.B) {
+	m := benchmarkModel(b)
+	for _, n := range []int{1, 4, 16} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			w := NewWork(m, testPool(b), 256)
+			batch := make([]Span, n)
+			for i := range batch {
+				seq := state.New(m.Shape(), m.Context)
+				if err := m.Forward(b.Context(), w, []Span{{seq, randomTokens(128, m.Vocab, uint64(i)), nil}}); err != nil {
+					b.Fatal(err)
+				}
+				batch[i] = Span{seq, []int32{int32(i)}, make([]float32, m.Vocab)}
+			}
+			for b.Loop() {
+				if err := m.Forward(b.Context(), w, batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}
