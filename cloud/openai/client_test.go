@@ -1,0 +1,84 @@
+package openai
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ai/sluice/cloud"
+	"github.com/sluice-ai/sluice/cloud/providertest"
+	"github.com/sluice-ai/sluice/internal/llm"
+	wire "github.com/sluice-ai/sluice/internal/openai"
+	"github.com/sluice-ai/sluice/internal/secret"
+)
+
+func client(url string) cloud.Provider {
+	return New(Config{
+		BaseURL: url, Key: secret.New("sk-up"), FirstByteTimeout: providertest.FirstByte,
+		IdleTimeout: providertest.Idle, MaxAnswer: providertest.MaxAnswer,
+	})
+}
+
+func request(t *testing.T, stream bool, extra string) *llm.Request {
+	t.Helper()
+	s := "false"
+	if stream {
+		s = "true"
+	}
+	req, err := wire.ParseRequest([]byte(`{"model":"auto","stream":` + s + `,"messages":[{"role":"user","content":"` + providertest.Secret + `"}]` + extra + `}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Target = llm.Target{ID: "up/m@eu", Model: "m"}
+	return req
+}
+
+func TestProvider(t *testing.T) {
+	providertest.Run(t, client, func(stream bool) *llm.Request { return request(t, stream, "") }, providertest.Upstream{
+		Stream: []string{
+			`{"choices":[{"index":0,"delta":{"role":"assistant","content":"Hello"},"finish_reason":null}]}`,
+			`{"choices":[{"index":0,"delta":{"content":" there"},"finish_reason":null}]}`,
+			`{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`,
+			`{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}`,
+		},
+		Response: `{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello there"},"finish_reason":"stop"}]}`,
+		Error:    `{"error":{"message":"you said ` + providertest.Secret + `","type":"overloaded"}}`,
+		Done:     "data: [DONE]\n\n",
+	})
+}
+
+// What the upstream gets is what the client sent, but for the model's name and
+// the request for the usage.
+func TestTheClientsOwnBytesAreSent(t *testing.T) {
+	var got map[string]any
+	var auth string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		auth = r.Header.Get("Authorization")
+		if r.URL.Path != "/chat/completions" {
+			t.Errorf("path %s", r.URL.Path)
+		}
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Errorf("the upstream got %s: %v", b, err)
+		}
+		io.WriteString(w, `{"choices":[{"index":0,"message":{"content":"ok"},"finish_reason":"stop"}],"x_new":1}`)
+	}))
+	defer srv.Close()
+	extra := `,"temperature":0,"x_unknown":{"a":[1,2]},"reasoning_effort":"low","store":false`
+	var raw string
+	err := client(srv.URL).Complete(t.Context(), request(t, false, extra), func(ev llm.Event) error { raw = string(ev.Raw); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, want := range map[string]string{"model": `"m"`, "temperature": "0", "x_unknown": `{"a":[1,2]}`, "reasoning_effort": `"low"`, "store": "false"} {
+		if b, _ := json.Marshal(got[k]); string(b) != want {
+			t.Errorf("%s = %s, want %s", k, b, want)
+		}
+	}
+	if _, ok := got["stream_options"]; ok || auth != "Bearer sk-up" || !strings.Contains(raw, "x_new") {
+		t.Errorf("body %v, auth %q, answer %s", got, auth, raw)
+	}
+}
