@@ -2,8 +2,10 @@
 
 package kernel
 
-func dot(x, y []float32) float32              { return dotGeneric(x, y) }
-func axpy(a float32, x, y []float32)          { axpyGeneric(a, x, y) }
+import "github.com/sluice-ai/sluice/runtime/quant"
+
+// What only amd64 has assembly for.
+
 func scaleMul(dst, x, w []float32, a float32) { scaleMulGeneric(dst, x, w, a) }
 func siluMul(gate, up []float32)              { siluMulGeneric(gate, up) }
 func expSub(x []float32, top float32) float32 { return expSubGeneric(x, top) }
@@ -22,3 +24,17 @@ func rope(x, cos, sin []float32)           { ropeGeneric(x, cos, sin) }
 func conv(dst, bcx, taps, state []float32) { convGeneric(dst, bcx, taps, state, 0) }
 func maxOf(x []float32) float32            { return maxGeneric(x) }
 func scale(a float32, x []float32)         { scaleGeneric(a, x) }
+
+func havePack(quant.Type) bool { return false }
+
+func pack(*packArgs, quant.Type) { panic("kernel: no pack routine") }
+
+func haveColumn(quant.Type) bool { return false }
+
+func column(*columnArgs, quant.Type) { panic("kernel: no column routine") }
+
+func haveFloatTile() bool { return false }
+
+func floatTile(*floatArgs, quant.Type, int) { panic("kernel: no float tile") }
+
+func widen(t quant.Type, dst []float32, src []byte) { widenGeneric(t, dst, src) }

@@ -1,0 +1,15 @@
+// The assembler has no names for these instructions: dot products of vectors, and
+// of a vector with one lane; products of floats with one lane; vectors of floats.
+#define SDOT(m, n, d) WORD $(0x4E809400 | (m<<16) | (n<<5) | d)
+#define SDOT0(m, n, d) WORD $(0x4F80E000 | (m<<16) | (n<<5) | d)
+#define SDOT1(m, n, d) WORD $(0x4FA0E000 | (m<<16) | (n<<5) | d)
+#define SDOT2(m, n, d) WORD $(0x4F80E800 | (m<<16) | (n<<5) | d)
+#define SDOT3(m, n, d) WORD $(0x4FA0E800 | (m<<16) | (n<<5) | d)
+#define FMUL0(m, n, d) WORD $(0x4F809000 | (m<<16) | (n<<5) | d)
+#define FMUL1(m, n, d) WORD $(0x4FA09000 | (m<<16) | (n<<5) | d)
+#define FMUL2(m, n, d) WORD $(0x4F809800 | (m<<16) | (n<<5) | d)
+#define FMUL3(m, n, d) WORD $(0x4FA09800 | (m<<16) | (n<<5) | d)
+#define FMUL4(m, n, d) WORD $(0x6E20DC00 | (m<<16) | (n<<5) | d)
+#define FADD4(m, n, d) WORD $(0x4E20D400 | (m<<16) | (n<<5) | d)
+#define SCVTF4(n, d) WORD $(0x4E21D800 | (n<<5) | d)
+#define FADDP4(m, n, d) WORD $(0x6E20D400 | (m<<16) | (n<<5) | d)
