@@ -484,3 +484,38 @@ func TestOnStep(t *testing.T) {
 		t.Errorf("steps %q, want %q", got, want)
 	}
 }
+
+// A decoded token costs no allocation: not in the model, not in the sampler, not
+// in the queue for turns.
+func TestDecodeDoesNotAllocate(t *testing.T) {
+	m := openTiny(t, Options{})
+	s, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	smp, err := sample.New(sample.Config{Temperature: 0.3, MinP: 0.15, RepeatPenalty: 1.05}, m.net.Vocab, m.unused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.seq.Reserve(1000); err != nil {
+		t.Fatal(err)
+	}
+	next := []int32{50}
+	step := func() {
+		if err := s.Prefill(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		id, err := smp.Sample(s.Logits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		smp.Accept(id)
+		next[0] = id
+	}
+	for range 600 { // all buffers have grown: attention scores, recent tokens
+		step()
+	}
+	if n := testing.AllocsPerRun(100, step); n != 0 {
+		t.Errorf("%v allocations per token", n)
+	}
+}
