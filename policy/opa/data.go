@@ -1,0 +1,106 @@
+package opa
+
+import (
+	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/util"
+)
+
+// merge lays over on base and returns the result: maps key by key, lists of {name: …} by name, the rest replaces.
+func merge(base, over any) any {
+	if over == nil {
+		return base
+	}
+	switch over := over.(type) {
+	case map[string]any:
+		b, ok := base.(map[string]any)
+		if !ok {
+			return over
+		}
+		for k, v := range over {
+			b[k] = merge(b[k], v)
+		}
+		return b
+	case []any:
+		b, ok := base.([]any)
+		if !ok || !named(b) || !named(over) {
+			return over
+		}
+	next:
+		for _, item := range over {
+			for i := range b {
+				if b[i].(map[string]any)["name"] == item.(map[string]any)["name"] {
+					b[i] = merge(b[i], item)
+					continue next
+				}
+			}
+			b = append(b, item)
+		}
+		return b
+	}
+	return over
+}
+
+// named reports whether every item of the list is a map with a name.
+func named(list []any) bool {
+	for _, item := range list {
+		m, ok := item.(map[string]any)
+		if !ok {
+			return false
+		}
+		if _, ok := m["name"].(string); !ok {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// index adds data.by_name: each list of {name: …} at the top of data, as a map.
+// Configuration has lists, because the readers of YAML fold the case of keys; rules want to look up.
+func index(data map[string]any) error {
+	byName := map[string]any{}
+	for key, v := range data {
+		list, ok := v.([]any)
+		if !ok || !named(list) {
+			continue
+		}
+		m := map[string]any{}
+		for _, item := range list {
+			name := item.(map[string]any)["name"].(string)
+			if _, twice := m[name]; twice {
+				return fmt.Errorf("%s: the name %q is there twice", key, name)
+			}
+			m[name] = item
+		}
+		byName[key] = m
+	}
+	if _, taken := data["by_name"]; taken {
+		return fmt.Errorf("by_name: this key is made from the lists, it cannot be given")
+	}
+	data["by_name"] = byName
+	return nil
+}
+
+// clone returns a copy of m made of JSON's types alone.
+func clone(m map[string]any) any {
+	var v any = m
+	if m == nil || util.RoundTrip(&v) != nil { // what is no JSON was reported when the revision was made
+		return map[string]any{}
+	}
+	return v
+}
+
+// taken reports whether data already has something at path, where a rule would be hidden by it.
+func taken(data map[string]any, path []string) bool {
+	var v any = data
+	for _, p := range path {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return true
+		}
+		if v, ok = m[p]; !ok {
+			return false
+		}
+	}
+	return true
+}
