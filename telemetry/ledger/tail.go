@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -70,10 +71,10 @@ func Tail(ctx context.Context, dir string, n int, follow bool, f func(Entry) err
 		case <-tick.C:
 		}
 		if name == "" {
-			if name, first, at, err = start(dir, uint64(n)); err != nil {
+			// All that has come since the call began is new, however much it is.
+			if name, _, at, err = start(dir, math.MaxInt64); err != nil {
 				return err
 			}
-			t.skip = first
 		}
 	}
 }

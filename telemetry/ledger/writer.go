@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -51,8 +52,27 @@ func (l *Ledger) run() {
 	for open := true; open; {
 		_, open = <-l.wake
 		for b := l.take(); b != nil; b = l.take() {
+			n := len(b.bodies)
 			l.commit(b)
+			if n > 1 {
+				l.gather()
+			}
 		}
+	}
+}
+
+// gather lets the writers that a commit woke queue their next records before
+// the next batch is taken: one fsync then serves all of them, where otherwise
+// the quickest one would have it alone. It costs some microseconds.
+func (l *Ledger) gather() {
+	for n := -1; ; runtime.Gosched() {
+		l.mu.Lock()
+		queued := l.queued
+		l.mu.Unlock()
+		if queued <= n {
+			return
+		}
+		n = queued
 	}
 }
 

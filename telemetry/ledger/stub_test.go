@@ -1,2 +1,0 @@
-package ledger
-func writeUntilKilled(string) {}
