@@ -58,7 +58,7 @@ func sum8(q []int8) int32 {
 func (s *Scratch) quantize(p *Pool) {
 	a, n, blocks := &s.act, s.n, s.w.Cols/32
 	a.size = scaleSize(s.w.Type)
-	a.grouped = s.n > 1 && haveTile()
+	a.grouped = haveTile() && (s.n > 1 || !haveColumn(s.w.Type) && !haveRow(s.w.Type))
 	if a.grouped {
 		groups := (s.n + groupCols - 1) / groupCols
 		n = groups * groupCols

@@ -54,6 +54,8 @@ func (p *panel) pack(w *Weight, r0 int) {
 		p.packQ8_0(w, r0, rows)
 	case quant.Q4_0:
 		p.packQ4_0(w, r0, rows)
+	case quant.Q4_K, quant.Q5_K:
+		p.packQ45_K(w, r0, rows)
 	default:
 		p.packAny(w, r0, rows)
 	}
@@ -85,6 +87,36 @@ func (p *panel) packQ4_0(w *Weight, r0, rows int) {
 				x := binary.LittleEndian.Uint32(src[2+4*j:])
 				binary.LittleEndian.PutUint32(v[j*64+r*4:], x&0x0f0f0f0f+0x78787878)
 				binary.LittleEndian.PutUint32(v[(j+4)*64+r*4:], x>>4&0x0f0f0f0f+0x78787878)
+			}
+		}
+	}
+}
+
+// packQ45_K packs Q4_K, and Q5_K, which has the fifth bits besides.
+func (p *panel) packQ45_K(w *Weight, r0, rows int) {
+	size := w.Type.BlockBytes()
+	low := size - 128 // where the low bits begin; the fifth bits are the 32 bytes before
+	var scale, mins [8]float32
+	for b := range w.Cols / 256 {
+		v := p.v[b*8*blockPanel:][:8*blockPanel]
+		for r := range rows {
+			src := w.row(r0 + r)[b*size:][:size]
+			scalesK(scale[:], mins[:], src)
+			for i := range 8 {
+				p.scale[(8*b+i)*panelRows+r], p.min[(8*b+i)*panelRows+r] = scale[i], mins[i]
+			}
+			for i := range 8 {
+				var high uint32
+				if low > 16 {
+					high = binary.LittleEndian.Uint32(src[16+4*i:])
+				}
+				for c := range 4 {
+					x := binary.LittleEndian.Uint32(src[low+32*c+4*i:])
+					lo := x&0x0f0f0f0f | high>>(2*c)&0x01010101<<4
+					hi := x>>4&0x0f0f0f0f | high>>(2*c+1)&0x01010101<<4
+					binary.LittleEndian.PutUint32(v[(16*c+i)*64+4*r:], lo|0x80808080)
+					binary.LittleEndian.PutUint32(v[(16*c+8+i)*64+4*r:], hi|0x80808080)
+				}
 			}
 		}
 	}

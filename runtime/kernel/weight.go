@@ -88,12 +88,11 @@ func (wk *worker) reserve(w *Weight, n int) {
 	}
 	blocks := w.Cols / 32
 	wk.sums16 = grow(wk.sums16, 2*blocks)
-	if n > 1 && haveTile() {
+	if haveTile() {
 		wk.q, wk.d = grow(wk.q, w.Cols), grow(wk.d, blocks)
 		for i := range wk.panels {
 			wk.panels[i].reserve(w)
 		}
-		return
 	}
 	wk.row.reserve(w.Type, w.Cols)
 }
@@ -120,12 +119,12 @@ func (w *Weight) MatMul(p *Pool, dst, x []float32, n int, s *Scratch) {
 	switch {
 	case w.float():
 		s.chunk = floatRowsPerChunk
-	case n == 1:
-		s.chunk = columnRowsPerChunk
-		s.quantize(p)
 	default:
-		s.chunk = rowsPerChunk
 		s.quantize(p)
+		s.chunk = columnRowsPerChunk
+		if s.act.grouped {
+			s.chunk = rowsPerChunk
+		}
 	}
 	for s.chunk > rowsPerChunk && w.Rows < 4*s.chunk*len(s.workers) {
 		s.chunk /= 2
