@@ -56,9 +56,9 @@ type Config struct {
 	Keys    []KeyConfig     `yaml:"keys"`
 	Budgets []router.Budget `yaml:"budgets"`
 	Policy  struct {
-		Dir     string           `yaml:"dir"`
-		Timeout time.Duration    `yaml:"timeout"`
-		Tenants []map[string]any `yaml:"tenants"`
+		Dir     string         `yaml:"dir"`
+		Timeout time.Duration  `yaml:"timeout"`
+		Data    map[string]any `yaml:"data"`
 	} `yaml:"policy"`
 	Telemetry struct {
 		Traces struct {

@@ -145,7 +145,11 @@ func openPolicy(ctx context.Context, cfg *Config) (*opa.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return opa.Open(ctx, opa.Config{FS: fsys, Timeout: cfg.Policy.Timeout, Tenants: cfg.Policy.Tenants})
+	return opa.Open(ctx, policyConfig(cfg, fsys))
+}
+
+func policyConfig(cfg *Config, fsys fs.FS) opa.Config {
+	return opa.Config{FS: fsys, Timeout: cfg.Policy.Timeout, Data: cfg.Policy.Data}
 }
 
 func policyFS(dir string) (fs.FS, error) {
