@@ -117,11 +117,21 @@ func packQ8_0AVX512(a *packArgs)
 func packQ4_0AVX512(a *packArgs)
 
 //go:noescape
+func packQ4_KAVX512(a *packArgs)
+
+//go:noescape
+func packQ5_KAVX512(a *packArgs)
+
+//go:noescape
 func packQ6_KAVX512(a *packArgs)
 
 // havePack reports whether pack may be called for t.
 func havePack(t quant.Type) bool {
-	return useVNNI && (t == quant.Q8_0 || t == quant.Q4_0 || t == quant.Q6_K)
+	switch t {
+	case quant.Q8_0, quant.Q4_0, quant.Q4_K, quant.Q5_K, quant.Q6_K:
+		return useVNNI
+	}
+	return false
 }
 
 // pack fills a panel with panelRows rows of type t.
@@ -131,6 +141,10 @@ func pack(a *packArgs, t quant.Type) {
 		packQ8_0AVX512(a)
 	case quant.Q4_0:
 		packQ4_0AVX512(a)
+	case quant.Q4_K:
+		packQ4_KAVX512(a)
+	case quant.Q5_K:
+		packQ5_KAVX512(a)
 	case quant.Q6_K:
 		packQ6_KAVX512(a)
 	}

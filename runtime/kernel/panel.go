@@ -43,10 +43,14 @@ func (p *panel) pack(w *Weight, r0 int) {
 		clear(p.min)
 	}
 	if rows == panelRows && havePack(w.Type) {
-		pack(&packArgs{
+		a := packArgs{
 			w: &w.data[r0*w.stride], stride: w.stride, v: &p.v[0], scale: &p.scale[0],
 			blocks: w.Cols / w.Type.BlockSize(),
-		}, w.Type)
+		}
+		if p.min != nil {
+			a.min = &p.min[0]
+		}
+		pack(&a, w.Type)
 		return
 	}
 	switch w.Type {
@@ -159,7 +163,8 @@ type packArgs struct {
 	stride int   // from row to row
 	v      *byte // the panel's
 	scale  *float32
-	blocks int // of the weight's type
+	min    *float32 // nil if the type has none
+	blocks int      // of the weight's type
 }
 
 // tileArgs is what a tile needs: panelRows rows times up to groupCols columns.

@@ -55,8 +55,14 @@ func NewPool(threads int) *Pool {
 	return p
 }
 
-// Threads returns the number of goroutines that may call f at once.
-func (p *Pool) Threads() int { return p.threads }
+// Threads returns the number of goroutines that may call f at once, 1 for a nil
+// pool.
+func (p *Pool) Threads() int {
+	if p == nil {
+		return 1
+	}
+	return p.threads
+}
 
 // Run calls f(i) once for every i in [0, n) and returns when all calls have
 // returned. Calls run in any order and at the same time, at most Threads of

@@ -115,6 +115,9 @@ func (w *Weight) MatMul(p *Pool, dst, x []float32, n int, s *Scratch) {
 	if n <= 0 || len(x)/n < w.Cols || len(dst)/n < w.Rows {
 		panic("kernel: Weight.MatMul: dst or x is too short")
 	}
+	if n*w.Rows*w.Cols < worthSharing {
+		p = nil
+	}
 	s.begin(p, w, dst, x, n)
 	switch {
 	case w.float():
@@ -143,15 +146,16 @@ const (
 	floatRowsPerChunk  = 16
 )
 
+// worthSharing is the least number of multiplications for which a worker is woken:
+// some microseconds of work, as waking takes.
+const worthSharing = 64 << 10
+
 func (s *Scratch) begin(p *Pool, w *Weight, dst, x []float32, n int) {
 	s.w, s.dst, s.x, s.n = w, dst, x, n
 	if s.rows == nil {
 		s.rows, s.columns, s.groups = s.multiplyRows, s.quantizeColumn, s.quantizeGroup
 	}
-	threads := 1
-	if p != nil {
-		threads = p.threads
-	}
+	threads := p.Threads()
 	for len(s.workers) < threads {
 		s.workers = append(s.workers, worker{})
 	}

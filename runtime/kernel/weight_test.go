@@ -94,7 +94,7 @@ func TestMatMulQuantizedExact(t *testing.T) {
 	each(t, func(t *testing.T) {
 		var s Scratch
 		for _, qt := range quantTypes {
-			for _, shape := range [][3]int{{16, 256, 1}, {1, 256, 2}, {15, 512, 3}, {33, 256, 4}, {70, 768, 5}, {48, 1024, 8}, {17, 256, 9}, {64, 512, 17}, {31, 4608 / 256 * 256, 1}} {
+			for _, shape := range [][3]int{{16, 256, 1}, {1, 256, 2}, {15, 512, 3}, {33, 256, 4}, {70, 768, 5}, {48, 1024, 8}, {17, 256, 9}, {64, 512, 17}, {31, 4608, 1}, {300, 512, 1}, {300, 256, 2}} {
 				rows, cols, n := shape[0], shape[1], shape[2]
 				t.Run(fmt.Sprintf("%v-%dx%dx%d", qt, rows, cols, n), func(t *testing.T) {
 					data := guardedBytes(t, randomBlocks(qt, rows*cols, r))
@@ -114,4 +114,67 @@ func TestMatMulQuantizedExact(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestNewWeightRejects(t *testing.T) {
+	tests := []struct {
+		name              string
+		t                 quant.Type
+		rows, cols, bytes int
+	}{
+		{"no-rows", quant.Q8_0, 0, 32, 0},
+		{"no-columns", quant.Q8_0, 1, 0, 0},
+		{"half-a-block", quant.Q8_0, 2, 16, 34},
+		{"short", quant.Q8_0, 2, 32, 67},
+		{"long", quant.Q8_0, 2, 32, 69},
+		{"a-row-more", quant.F32, 2, 3, 36},
+		{"unsupported", quant.Q2_K, 1, 256, 84},
+		{"unknown", quant.Type(99), 1, 1, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := NewWeight(tt.t, tt.rows, tt.cols, make([]byte, tt.bytes)); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
+// TestMatMulAccuracy holds each type to the product of its dequantised weights
+// and the columns as they were, within what rounding the columns can do: half a
+// step, d/2, for each element.
+func TestMatMulAccuracy(t *testing.T) {
+	r := rand.New(rand.NewPCG(23, 24))
+	const rows, cols, n = 32, 512, 3
+	for _, qt := range quantTypes {
+		t.Run(qt.String(), func(t *testing.T) {
+			w, err := NewWeight(qt, rows, cols, randomBlocks(qt, rows*cols, r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, dst, row := randomFloats(n*cols, r), make([]float32, n*rows), make([]float32, cols)
+			var s Scratch
+			w.MatMul(nil, dst, x, n, &s)
+			for i := range rows {
+				w.Row(i, row)
+				for c := range n {
+					var want, bound float64
+					for b := range cols / 32 {
+						var top float64
+						for j := 32 * b; j < 32*(b+1); j++ {
+							top = max(top, math.Abs(float64(x[c*cols+j])))
+						}
+						for j := 32 * b; j < 32*(b+1); j++ {
+							want += float64(row[j]) * float64(x[c*cols+j])
+							bound += math.Abs(float64(row[j])) * (top/127*0.5 + 0x1p-16*top)
+						}
+					}
+					// A min apart from the scale cancels: its parts are rounded apart, too.
+					if got := float64(dst[c*rows+i]); !(math.Abs(got-want) <= bound+1e-3) {
+						t.Fatalf("row %d column %d: %g, want %g ± %g", i, c, got, want, bound)
+					}
+				}
+			}
+		})
+	}
 }
