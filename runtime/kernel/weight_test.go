@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/sluice-ai/sluice/runtime/quant"
@@ -141,8 +142,10 @@ func TestNewWeightRejects(t *testing.T) {
 }
 
 // TestMatMulAccuracy holds each type to the product of its dequantised weights
-// and the columns as they were, within what rounding the columns can do: half a
-// step, d/2, for each element.
+// and the columns as they were. Two things may differ: a rounded element, by half
+// a step of top/127 and by what 1/127 and the two products with it round, less
+// than 2^-22 of top; and the float32 operations, for each a rounding of no more
+// than the sum of all terms' magnitudes.
 func TestMatMulAccuracy(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
 	const rows, cols, n = 32, 512, 3
@@ -155,22 +158,25 @@ func TestMatMulAccuracy(t *testing.T) {
 			x, dst, row := randomFloats(n*cols, r), make([]float32, n*rows), make([]float32, cols)
 			var s Scratch
 			w.MatMul(nil, dst, x, n, &s)
+			var u unpacked
 			for i := range rows {
 				w.Row(i, row)
+				u.unpack(qt, w.row(i), cols)
 				for c := range n {
-					var want, bound float64
-					for b := range cols / 32 {
-						var top float64
-						for j := 32 * b; j < 32*(b+1); j++ {
-							top = max(top, math.Abs(float64(x[c*cols+j])))
+					var want, rounding, magnitude float64
+					for j := range cols {
+						col := x[c*cols+j/32*32:][:32]
+						top := math.Max(float64(slices.Max(col)), -float64(slices.Min(col)))
+						want += float64(row[j]) * float64(x[c*cols+j])
+						rounding += math.Abs(float64(row[j])) * top * (0.5/127 + 0x1p-22)
+						part := math.Abs(float64(u.scale[j/scaleSize(qt)]) * float64(u.v[j]))
+						if u.min != nil {
+							part += math.Abs(float64(u.min[j/32]))
 						}
-						for j := 32 * b; j < 32*(b+1); j++ {
-							want += float64(row[j]) * float64(x[c*cols+j])
-							bound += math.Abs(float64(row[j])) * (top/127*0.5 + 0x1p-16*top)
-						}
+						magnitude += part * top
 					}
-					// A min apart from the scale cancels: its parts are rounded apart, too.
-					if got := float64(dst[c*rows+i]); !(math.Abs(got-want) <= bound+1e-3) {
+					bound := rounding + float64(cols/16+4)*ulp*magnitude
+					if got := float64(dst[c*rows+i]); !(math.Abs(got-want) <= bound) {
 						t.Fatalf("row %d column %d: %g, want %g ± %g", i, c, got, want, bound)
 					}
 				}
