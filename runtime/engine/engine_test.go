@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -67,7 +68,7 @@ func TestGreedyIsDeterministic(t *testing.T) {
 	m := openTiny(t, Options{})
 	r := Request{Messages: hello(), MaxTokens: 40}
 	first, _, res := generate(t, m, r)
-	if res.CompletionTokens == 0 || res.PromptTokens == 0 || first == "" {
+	if res.CompletionTokens == 0 || res.PromptTokens == 0 || first == "" || res.Prefill <= 0 || res.Decode <= 0 {
 		t.Fatalf("answer %q, %+v", first, res)
 	}
 	for range 2 {
@@ -517,5 +518,25 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, step); n != 0 {
 		t.Errorf("%v allocations per token", n)
+	}
+}
+
+// Our tokenizer makes of the parity tests' text what llama.cpp made of it with
+// the same vocabulary.
+func TestTokensLikeLlamaCPP(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "testdata", "parity", "tiny-f32-1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ref struct {
+		Text   string
+		Prompt []int32
+	}
+	if err := json.Unmarshal(data, &ref); err != nil {
+		t.Fatal(err)
+	}
+	m := openTiny(t, Options{})
+	if got := m.tok.Encode(nil, ref.Text, tokenizer.Options{AddBOS: true}); !slices.Equal(got, ref.Prompt) {
+		t.Errorf("%q is %v, llama.cpp says %v", ref.Text, got, ref.Prompt)
 	}
 }

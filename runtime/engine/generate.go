@@ -99,12 +99,12 @@ func (m *Model) Tokens(r *Request) []int32 {
 // It fails with [ErrBusy] if too many requests wait, with a [*ContextError] if
 // the prompt leaves no room for an answer, and with ctx's error within one layer
 // of a step when ctx ends. The Result is valid as far as the generation came.
-func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error) (Result, error) {
+func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error) (res Result, err error) {
 	if err := r.Validate(); err != nil {
 		return Result{}, err
 	}
 	prompt := m.Tokens(&r)
-	res := Result{PromptTokens: len(prompt)}
+	res = Result{PromptTokens: len(prompt)}
 	if len(prompt) >= m.opts.Context {
 		return res, &ContextError{Needed: len(prompt) + 1, Limit: m.opts.Context}
 	}

@@ -61,11 +61,11 @@ type Model struct {
 	unused  []int32 // ids that are never sampled
 	visible []bool  // by id: does it have text in an answer?
 
-	slots gate         // generations
-	steps gate         // what follows is used by whoever is inside
-	pool  *kernel.Pool //
+	slots gate // generations
+	steps gate // whoever is inside may use work and pool, and set dead
+	pool  *kernel.Pool
 	work  *lfm2.Work
-	dead  bool
+	dead  atomic.Bool   // closed: the file is no longer there
 	pace  atomic.Uint64 // nanoseconds per token of a prompt, as float bits; 0 is unknown
 }
 
@@ -263,8 +263,7 @@ func (m *Model) Style() chat.Style { return m.style }
 // with [ErrClosed], and the file is unmapped.
 func (m *Model) Close() error {
 	m.steps.acquire(urgent)
-	dead := m.dead
-	m.dead = true
+	dead := m.dead.Swap(true)
 	m.steps.leave()
 	if dead {
 		return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -26,9 +27,7 @@ type Session struct {
 
 // NewSession returns an empty session. It holds memory as it grows, until Close.
 func (m *Model) NewSession() (*Session, error) {
-	m.steps.acquire(urgent)
-	defer m.steps.leave()
-	if m.dead {
+	if m.dead.Load() {
 		return nil, ErrClosed
 	}
 	return m.newSession(urgent), nil
@@ -77,7 +76,7 @@ func (s *Session) step(ctx context.Context, batch []lfm2.Span) error {
 	}
 	began := time.Now()
 	err := ErrClosed
-	if !m.dead {
+	if !m.dead.Load() {
 		err = m.net.Forward(ctx, m.work, batch)
 	}
 	took := time.Since(began)
@@ -115,6 +114,8 @@ func (s *Session) Pos() int {
 	return s.seq.Pos()
 }
 
+var errBroken = errors.New("scoring labels: the model's output is not a number; the file may be damaged")
+
 // Score returns, for each label, the natural logarithm of the probability that
 // the model continues with exactly its tokens. The session stays as it was. All
 // labels are read in one step where they fit.
@@ -123,12 +124,12 @@ func (s *Session) Score(ctx context.Context, labels [][]int32) ([]float64, error
 		return nil, ErrClosed
 	}
 	if !s.ready {
-		return nil, fmt.Errorf("scoring labels: the session has read nothing")
+		return nil, errors.New("scoring labels: the session has read nothing")
 	}
 	scores := make([]float64, len(labels))
 	norm, ok := sample.LogSumExp(s.logits)
 	if !ok {
-		return nil, fmt.Errorf("scoring labels: the model's output is not a number; the file may be damaged")
+		return nil, errBroken
 	}
 	vocab := s.m.net.Vocab
 	for i, label := range labels {
@@ -172,7 +173,7 @@ func (s *Session) Score(ctx context.Context, labels [][]int32) ([]float64, error
 				row := span.Logits[j*vocab:][:vocab]
 				norm, ok := sample.LogSumExp(row)
 				if !ok {
-					return nil, fmt.Errorf("scoring labels: the model's output is not a number; the file may be damaged")
+					return nil, errBroken
 				}
 				scores[owners[b]] += float64(row[id]) - norm
 			}
