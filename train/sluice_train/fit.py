@@ -27,7 +27,7 @@ class Plan:
     minutes: float = 60  # wall time the schedule is laid out for
     lr: float = 2e-3
     weight_decay: float = 0.1
-    batch_tokens: int = 4096
+    batch_tokens: int = 2560
     max_tokens: int = 512  # longer digests are left out of training
     lm_weight: float = 0.3
     lm_share: float = 0.25  # of the positions, sampled
@@ -37,7 +37,7 @@ class Plan:
     bpe_dropout: float = 0.1
     warmup: float = 0.03
     ema: float = 0.998
-    epoch: int = 6000  # examples between two looks at the dev set
+    epoch: int = 4000  # examples between two looks at the dev set
     threads: int = 0
 
 

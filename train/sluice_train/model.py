@@ -13,11 +13,11 @@ from torch import nn
 class Config:
     vocab: int = 8192
     d: int = 256
-    layers: int = 8
-    attention: tuple[int, ...] = (2, 5, 7)  # the other layers are short convolutions
+    layers: int = 6
+    attention: tuple[int, ...] = (2, 4, 5)  # the other layers are short convolutions
     heads: int = 4
     kv_heads: int = 2
-    ffn: int = 768
+    ffn: int = 640
     taps: int = 3
     theta: float = 1e6
     eps: float = 1e-5
@@ -78,9 +78,12 @@ class Attention(nn.Module):
         if state is not None:
             k = torch.cat([state[0].to(k.dtype).expand(B, -1, -1, -1), k], 2)
             v = torch.cat([state[1].to(v.dtype).expand(B, -1, -1, -1), v], 2)
-        g = c.heads // c.kv_heads
-        mask = torch.ones(T, k.shape[2], dtype=torch.bool, device=u.device).tril(k.shape[2] - T)
-        a = F.scaled_dot_product_attention(q, k.repeat_interleave(g, 1), v.repeat_interleave(g, 1), attn_mask=mask)
+        S, g = k.shape[2], c.heads // c.kv_heads  # query head h reads kv head h // g
+        q = q.reshape(B, c.kv_heads, g * T, c.hd)
+        score = (q @ k.transpose(2, 3)).view(B, c.kv_heads, g, T, S) * c.hd ** -0.5
+        future = torch.ones(T, S, dtype=torch.bool, device=u.device).triu(S - T + 1)
+        a = score.float().masked_fill(future, -torch.inf).softmax(-1).to(v.dtype)
+        a = (a.view(B, c.kv_heads, g * T, S) @ v).view(B, c.heads, T, c.hd)
         return self.o(a.transpose(1, 2).reshape(B, T, c.d)), (k, v)
 
 
@@ -104,9 +107,16 @@ class Layer(nn.Module):
 
     def forward(self, x, pos, state, dt):
         m, state = self.mixer(self.operator_norm(x).to(dt), pos, state)
-        x = x + F.dropout(m, self.drop, self.training)
+        x = x + self.dropout(m)
         u = self.ffn_norm(x).to(dt)
-        return x + F.dropout(self.down(F.silu(self.gate(u)) * self.up(u)), self.drop, self.training), state
+        return x + self.dropout(self.down(F.silu(self.gate(u)) * self.up(u))), state
+
+    def dropout(self, x):
+        """One mask per sequence, shared by its tokens: cheap on a CPU."""
+        if not self.training or not self.drop:
+            return x
+        keep = torch.rand(x.shape[0], 1, x.shape[2], device=x.device, dtype=torch.float32) >= self.drop
+        return x * (keep / (1 - self.drop)).to(x.dtype)
 
 
 class LFM2(nn.Module):
