@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sluice-ai/sluice/internal/llm"
 )
@@ -42,14 +43,16 @@ type Candidate struct {
 	Target  llm.Target
 	Named   bool // the client's name, or its fallbacks, mean this target
 	Healthy bool
+	Latency time.Duration // what its answers took lately; 0 when unknown
 }
 
 // A Choice is what became of one candidate.
 type Choice struct {
 	Target    llm.Target
 	Permitted bool
-	Degraded  bool     // an answer from here counts as degraded
-	Why       []string // when not permitted: the reasons
+	Degraded  bool          // an answer from here counts as degraded
+	Latency   time.Duration // what its answers took lately; 0 when unknown
+	Why       []string      // when not permitted: the reasons
 }
 
 // Choose orders the candidates that may serve the request, best first, and
@@ -57,8 +60,9 @@ type Choice struct {
 //
 // The local tier comes first when the judge supports it, when the client asked
 // for it, or when policy permits nothing else. Cloud targets are ordered by
-// health, then by price, then by the order of the config; those that the client
-// named keep the order in which they were named. A cloud target whose price
+// health, then by price, then by what their answers took lately, then by the
+// order of the config; those that the client named keep the order in which they
+// were named. A cloud target whose price
 // nobody knows comes after those with one.
 func Choose(s Snapshot) (order, rejected []Choice) {
 	localFirst := s.Want == WantLocal || s.Want == WantAuto && s.Assessment.Boundary == llm.Supported
@@ -70,10 +74,10 @@ func Choose(s Snapshot) (order, rejected []Choice) {
 	var local, cloud []ranked
 	for i, c := range s.Candidates {
 		if why := refuse(s, c); why != nil {
-			rejected = append(rejected, Choice{Target: c.Target, Why: why})
+			rejected = append(rejected, Choice{Target: c.Target, Latency: c.Latency, Why: why})
 			continue
 		}
-		r := ranked{Choice{Target: c.Target, Permitted: true}, c.Healthy, i}
+		r := ranked{Choice{Target: c.Target, Permitted: true, Latency: c.Latency}, c.Healthy, i}
 		if c.Target.Local() {
 			named := s.Want == WantNamed && c.Named
 			r.c.Degraded = !localFirst && !named
@@ -93,6 +97,7 @@ func Choose(s Snapshot) (order, rejected []Choice) {
 			}(),
 			rank(!a.c.Target.Price.Known)-rank(!b.c.Target.Price.Known),
 			cmp.Compare(typicalCost(a.c.Target), typicalCost(b.c.Target)),
+			cmp.Compare(a.c.Latency, b.c.Latency),
 		)
 	})
 	slices.SortStableFunc(local, func(a, b ranked) int { return rank(a.c.Degraded) - rank(b.c.Degraded) })

@@ -107,6 +107,7 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 		a.Target, a.Hop, a.Redacted = t.ID, hop, len(x.Redacted)
 		x.Attempts = append(x.Attempts, a)
 		x.r.meters.attempted(ctx, t, a)
+		x.r.took.add(a)
 	}
 	gate := gate{x: x, emit: emit, restore: restore, hold: t.Local()}
 	err := x.r.backend(t).Generate(ctx, &req, gate.event)

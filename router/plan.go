@@ -181,7 +181,7 @@ func (x *Exchange) candidates() []Candidate {
 	var out []Candidate
 	for _, t := range x.r.targets {
 		named := slices.Contains(x.want.Named, t.ID) || x.want.Want == WantLocal && len(x.want.Named) == 0 && t.Local()
-		out = append(out, Candidate{Target: t, Named: named, Healthy: x.r.backend(t).Healthy(t.ID)})
+		out = append(out, Candidate{Target: t, Named: named, Healthy: x.r.backend(t).Healthy(t.ID), Latency: x.r.took.get(t.ID)})
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int {
 		return place(x.want.Named, a.Target.ID) - place(x.want.Named, b.Target.ID)

@@ -46,6 +46,7 @@ type Router struct {
 	targets []llm.Target // local first, then cloud
 	tracer  trace.Tracer
 	meters  *meters
+	took    latencies
 }
 
 // New returns a Router, or every mistake in cfg.

@@ -92,46 +92,43 @@ func bodyOf(stdin io.Reader, file, model string, args []string) ([]byte, error) 
 // explain writes a decision as a colleague would tell it.
 func explain(w io.Writer, a api.RouteAnswer) error {
 	fmt.Fprintln(w, sentence(a))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\njudge\t%s\t\n", verdict(a.Assessment))
+	fmt.Fprintln(w)
+	t := &table{}
+	t.row("judge", verdict(a.Assessment))
 	for _, s := range a.Assessment.Signals {
 		weight := ""
 		if s.Weight != 0 {
 			weight = fmt.Sprintf("adds %+.2f to the log-odds", s.Weight)
 		}
-		fmt.Fprintf(t, "\t%s = %v\t%s\n", s.Name, s.Value, weight)
+		t.row("", fmt.Sprintf("%s = %v", s.Name, s.Value), weight)
 	}
 	counts := llm.Summarize(a.Findings).Types
 	if len(counts) == 0 {
-		fmt.Fprintf(t, "found\tno personal data, no secrets\t\n")
+		t.row("found", "no personal data, no secrets")
 	}
-	for i, kind := range sorted(counts) {
-		label := ""
-		if i == 0 {
-			label = "found"
-		}
+	label := "found"
+	for _, kind := range sorted(counts) {
 		what := ""
 		if slices.Contains(a.Policy.Redact, kind) {
 			what = "redacted before a cloud target sees it"
 		}
-		fmt.Fprintf(t, "%s\t%d × %s\t%s\n", label, counts[kind], kind, what)
+		t.row(label, fmt.Sprintf("%d × %s", counts[kind], kind), what)
+		label = ""
 	}
-	fmt.Fprintf(t, "policy\t%s\t\n", short(a.Policy.Revision))
+	t.row("policy", short(a.Policy.Revision))
 	for _, d := range a.Policy.Deny {
-		fmt.Fprintf(t, "\tdenied by %s: %s\t\n", d.Rule, d.Message)
+		t.row("", "denied by "+d.Rule+": "+d.Message)
 	}
 	for _, r := range a.Policy.Reasons {
-		fmt.Fprintf(t, "\t%s\t\n", r)
+		t.row("", r)
 	}
-	for i, c := range a.Candidates {
-		label := ""
-		if i == 0 {
-			label = "targets"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", label, c.Target, standing(c))
+	label = "targets"
+	for _, c := range a.Candidates {
+		t.row(label, c.Target, standing(c))
+		label = ""
 	}
-	fmt.Fprintf(t, "took\tinspect %.2f ms, judge %.2f ms, decide %.2f ms\t\n", a.TimingsMS["inspect"], a.TimingsMS["assess"], a.TimingsMS["decide"])
-	return t.Flush()
+	t.row("took", fmt.Sprintf("inspect %.2f ms, judge %.2f ms, decide %.2f ms", a.TimingsMS["inspect"], a.TimingsMS["assess"], a.TimingsMS["decide"]))
+	return t.print(w)
 }
 
 func sentence(a api.RouteAnswer) string {

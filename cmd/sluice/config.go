@@ -64,7 +64,7 @@ type Config struct {
 		Traces struct {
 			Exporter string         `yaml:"exporter"`
 			Endpoint string         `yaml:"endpoint"`
-			Sample   float64        `yaml:"sample"`
+			Sample   *float64       `yaml:"sample"`
 			Headers  []HeaderConfig `yaml:"headers"`
 		} `yaml:"traces"`
 		DisableMetrics bool `yaml:"disable_metrics"`
@@ -284,10 +284,10 @@ func (c *Config) Validate() error {
 	}
 	c.validateLocal(bad)
 	c.validateProviders(bad)
-	if t := c.Telemetry.Traces; !slices.Contains([]string{"none", "stdout", "otlp"}, t.Exporter) {
+	if t := c.Telemetry.Traces; !slices.Contains([]string{"", "none", "stdout", "otlp"}, t.Exporter) {
 		bad("telemetry.traces.exporter: %q is none of none, stdout, otlp", t.Exporter)
-	} else if t.Sample < 0 || t.Sample > 1 {
-		bad("telemetry.traces.sample: %g is not between 0 and 1", t.Sample)
+	} else if s := t.Sample; s != nil && (*s < 0 || *s > 1) {
+		bad("telemetry.traces.sample: %g is not between 0 and 1", *s)
 	}
 	for _, n := range []struct {
 		key string

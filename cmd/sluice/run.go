@@ -99,7 +99,7 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 	fail := func(err error) { errs = append(errs, err) }
 	var err error
 	if out.policy, err = openPolicy(ctx, cfg); err != nil {
-		fail(fmt.Errorf("policy: %w", err))
+		fail(err)
 	}
 	in, err := newInspector(cfg)
 	if err != nil {
@@ -306,19 +306,20 @@ func keysOf(cfg *Config) ([]api.Key, error) {
 
 func startTelemetry(ctx context.Context, cfg *Config, log *slog.Logger, stderr io.Writer) (*telemetry.Telemetry, error) {
 	t := cfg.Telemetry.Traces
-	headers := map[string]string{}
+	c := telemetry.Config{
+		Service: "sluice", Version: version,
+		Traces:  telemetry.Traces{Exporter: t.Exporter, Endpoint: t.Endpoint, Sample: t.Sample},
+		Metrics: telemetry.Metrics{Disable: cfg.Telemetry.DisableMetrics},
+		Out:     stderr, Log: log,
+	}
 	for _, h := range t.Headers {
 		v, err := secret.Resolve(h.Value)
 		if err != nil {
 			return nil, fmt.Errorf("telemetry.traces: header %q: %w", h.Name, err)
 		}
-		headers[h.Name] = v.Reveal()
+		c.Traces.Headers = append(c.Traces.Headers, telemetry.Header{Name: h.Name, Value: v})
 	}
-	return telemetry.Start(ctx, telemetry.Config{
-		Service: "sluice", Version: version,
-		Traces:         telemetry.Traces{Exporter: t.Exporter, Endpoint: t.Endpoint, Sample: t.Sample, Headers: headers, Writer: stderr},
-		DisableMetrics: cfg.Telemetry.DisableMetrics, Log: log,
-	})
+	return telemetry.Start(ctx, c)
 }
 
 // assembled is a router without listeners and ledger: what commands ask.

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,7 +80,9 @@ func serve(ctx context.Context, f flags, cfg *Config, stderr io.Writer) (err err
 		defer cancel()
 		err = errors.Join(err, g.tel.Shutdown(end))
 	}()
-	if g.ledger, err = ledger.Open(ledgerDir(cfg), ledger.Config{SegmentBytes: cfg.Ledger.SegmentBytes, Queue: cfg.Ledger.Queue}); err != nil {
+	if g.ledger, err = ledger.Open(ledgerDir(cfg), ledger.Config{
+		SegmentBytes: cfg.Ledger.SegmentBytes, Queue: cfg.Ledger.Queue, OnCommit: g.tel.Committed,
+	}); err != nil {
 		return fmt.Errorf("the ledger: %w", err)
 	}
 	defer func() { err = errors.Join(err, g.ledger.Close()) }()
@@ -249,22 +250,22 @@ func listen(addr, key string) (net.Listener, error) {
 // banner says, in a few lines, what is running and what to try.
 func banner(w io.Writer, g *gateway, data, admin net.Addr, took time.Duration) {
 	b := g.now.Load()
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(t, "sluice %s\tgateway http://%s/v1\tadmin http://%s\t\n", version, data, admin)
+	t := &table{}
+	t.row("sluice "+version, fmt.Sprintf("gateway http://%s/v1", data), fmt.Sprintf("admin http://%s", admin))
 	chat := false
 	for _, l := range g.base.local.Targets() {
 		info := g.base.local.Model(l.ID).Info()
-		fmt.Fprintf(t, "local\t%s: %s\t%s parameters, %s\t\n", l.ID, strings.Join(l.Can, ", "), count(info.Params), bytesOf(info.FileBytes))
+		t.row("local", l.Model+": "+strings.Join(l.Can, ", "), fmt.Sprintf("%s parameters, %s", count(info.Params), bytesOf(info.FileBytes)))
 		chat = chat || l.Has("chat")
 	}
 	if !chat {
-		fmt.Fprintf(t, "\tno chat model yet: it judges, and chat goes to the cloud\t--model FILE.gguf adds one\t\n")
+		t.row("", "no chat model yet: nano only judges", "--model FILE.gguf adds one")
 	}
 	from := "built in (configs/policies)"
 	if g.cfg.Policy.Dir != "" {
 		from = g.cfg.Policy.Dir
 	}
-	fmt.Fprintf(t, "policy\t%s\t%s\t\n", short(b.policy.Revision()), from)
+	t.row("policy", short(b.policy.Revision()), from)
 	providers := map[string]int{}
 	var names []string
 	for _, c := range b.cloud.Targets() {
@@ -274,13 +275,13 @@ func banner(w io.Writer, g *gateway, data, admin net.Addr, took time.Duration) {
 		providers[c.Provider]++
 	}
 	for _, n := range names {
-		fmt.Fprintf(t, "cloud\t%s: %d models\t\t\n", n, providers[n])
+		t.row("cloud", n, plural(providers[n], "model"))
 	}
 	if len(names) == 0 {
-		fmt.Fprintf(t, "cloud\tnone found\tset OPENAI_API_KEY, or see configs/sluice.yaml\t\n")
+		t.row("cloud", "none found", "set OPENAI_API_KEY, or see configs/sluice.yaml")
 	}
-	fmt.Fprintf(t, "ledger\t%s\tready in %d ms\t\n", ledgerDir(g.cfg), took.Milliseconds())
-	t.Flush()
+	t.row("ledger", ledgerDir(g.cfg), fmt.Sprintf("ready in %d ms", took.Milliseconds()))
+	_ = t.print(w) // stderr is gone: nobody to tell
 	base := "http://" + data.String()
 	fmt.Fprintf(w, `try   curl -s %s/v1/route -d '{"model":"auto","messages":[{"role":"user","content":"Pull the dates out of: due 3 May, paid 9 June"}]}'
       ./bin/sluice route "Prove that there are infinitely many primes of the form 4k+3"

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func (s *Server) chat(ctx context.Context, c *call, w http.ResponseWriter, r *ht
 	req, err := c.request(r)
 	if err != nil {
 		c.fail(err)
-		w.Header().Set("Sluice-Route", string(llm.RouteBlocked))
+		blocked(w)
 		writeError(w, err, c.id)
 		return
 	}
@@ -170,7 +171,7 @@ func headOf(c *call, x *router.Exchange) openai.Head {
 func setHeaders(w http.ResponseWriter, x *router.Exchange, debug bool) {
 	h := w.Header()
 	h.Set("Sluice-Route", string(x.Route))
-	h.Set("Sluice-Target", x.Target.ID)
+	h.Set("Sluice-Target", cmp.Or(x.Target.ID, "none"))
 	if !debug {
 		return
 	}

@@ -28,6 +28,7 @@ type RouteCandidate struct {
 	Permitted bool     `json:"permitted"`
 	Why       []string `json:"why,omitempty"`
 	CostUSD   *float64 `json:"predicted_cost_usd"` // null: no price is known
+	MS        *float64 `json:"predicted_ms"`       // null: it has not answered yet
 }
 
 // route serves POST /v1/route: steps 1 to 4, and no model but the judge's.
@@ -35,7 +36,7 @@ func (s *Server) route(ctx context.Context, c *call, w http.ResponseWriter, r *h
 	req, err := c.request(r)
 	if err != nil {
 		c.fail(err)
-		w.Header().Set("Sluice-Route", string(llm.RouteBlocked))
+		blocked(w)
 		writeError(w, err, c.id)
 		return
 	}
@@ -63,7 +64,7 @@ func Explain(x *router.Exchange, err error) RouteAnswer {
 	}
 	for _, ch := range append(x.Order, x.Rejected...) {
 		out.Candidates = append(out.Candidates, RouteCandidate{
-			Target: ch.Target.ID, Permitted: ch.Permitted, Why: ch.Why, CostUSD: predict(ch.Target, x.Req),
+			Target: ch.Target.ID, Permitted: ch.Permitted, Why: ch.Why, CostUSD: predict(ch.Target, x.Req), MS: latency(ch),
 		})
 	}
 	if err != nil {
@@ -74,6 +75,15 @@ func Explain(x *router.Exchange, err error) RouteAnswer {
 		out.Error = body.Error
 	}
 	return out
+}
+
+// latency is what the target's answers took lately, in milliseconds; nil when it has given none.
+func latency(c router.Choice) *float64 {
+	if c.Latency == 0 {
+		return nil
+	}
+	v := ms(c.Latency)
+	return &v
 }
 
 // predict guesses what req would cost at t: its text at four bytes a token, and

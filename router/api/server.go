@@ -126,12 +126,18 @@ func (s *Server) admitted(next handler) http.HandlerFunc {
 		w.Header().Set("Sluice-Decision", c.id)
 		if err := s.admit(ctx, c, w, r); err != nil {
 			c.fail(err)
-			w.Header().Set("Sluice-Route", string(llm.RouteBlocked))
+			blocked(w)
 			writeError(w, err, c.id)
 			return
 		}
 		next(ctx, c, w, r)
 	}
+}
+
+// blocked sets the headers of a call that was refused before it was planned.
+func blocked(w http.ResponseWriter) {
+	w.Header().Set("Sluice-Route", string(llm.RouteBlocked))
+	w.Header().Set("Sluice-Target", "none")
 }
 
 func (s *Server) admit(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) error {
