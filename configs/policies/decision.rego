@@ -3,7 +3,8 @@
 # Sluice asks one query, data.sluice.decision, before it sends a request anywhere:
 # for the first target and again for each fallback, escalation, hedge and shadow
 # copy. The input and the answer are described in schema/*.json and docs/policy.md.
-# The tenants are data: data.yaml here, and the operator's configuration over it.
+# The tenants are data: data.yaml here, and the operator's configuration over it;
+# prepare.rego fills in what they leave out.
 #
 # Every reason begins with the id of its rule: "residency: tenant acme keeps …".
 package sluice
@@ -13,41 +14,28 @@ secret_types := {"SECRET", "URL_CREDENTIALS", "PRIVATE_KEY"}
 
 # ---- who asks ----------------------------------------------------------------
 
-# A list of {name: …} in the data is also there by name.
-default tenant := {}
-
-tenant := data.by_name.tenants[input.request.tenant]
+tenant := data.prepared.tenants[input.request.tenant]
 
 # ---- what the request holds --------------------------------------------------
 
 found := {type | some type, count in input.findings.types; count > 0}
 
-personal := found - secret_types
+# Each type of personal data is redacted, kept home, allowed or blocked: as one of
+# the tenant's lists says, or as its field personal says for the rest.
+treated := {type: action |
+	some type in found - secret_types
+	action := object.get(tenant.treatment, type, tenant.personal)
+}
 
-# Each type of personal data is redacted, kept home, allowed or blocked. A type
-# that none of the tenant's lists names gets the tenant's default, and that is "redact".
-listed := {type | some list in ["redact", "keep_home", "allow", "block"]; some type in tenant[list]}
+is_personal if count(treated) > 0
 
-treated(action) := {type | some type in tenant[action]; type in personal} | unlisted(action)
-
-unlisted(action) := personal - listed if action == object.get(tenant, "personal", "redact")
-
-unlisted(action) := set() if action != object.get(tenant, "personal", "redact")
-
-default kept := set()
-
-kept := treated("keep_home") if count(personal) > 0
-
-# Redacted before a cloud model sees the request: the types to redact and all
-# secrets. What a more specific list says wins: a type that is kept home is redacted too,
-# so that a mistake elsewhere does not let it out.
-redact := found - allowed
-
-default allowed := set()
-
-allowed := treated("allow") if count(personal) > 0
+kept := {type | some type, "keep_home" in treated}
 
 local_only if count(kept) > 0
+
+# Taken out before a cloud model sees the request: whatever was found and is not
+# allowed. What is kept home or blocked is in here too, so that a mistake elsewhere does not let it out.
+redact := found - {type | some type, "allow" in treated}
 
 # ---- which targets may see it ------------------------------------------------
 
@@ -64,17 +52,17 @@ excluded[target.id] contains why if {
 excluded[target.id] contains why if {
 	residency_applies
 	some target in cloud
-	not target.zone.region in regions
-	why := sprintf("residency: tenant %s keeps %s in %s, the target is in %s", [tenant.name, matter, concat(", ", tenant.residency.regions), place(target.zone.region)])
+	not tenant.residency.regions[target.zone.region]
+	why := sprintf("residency: tenant %s keeps %s in %s, the target is in %s", [tenant.name, tenant.residency.matter, tenant.residency.text, place(target.zone.region)])
 }
 
 # Jurisdiction: whose courts reach its operator.
 excluded[target.id] contains why if {
-	residency_applies
 	courts := tenant.residency.jurisdictions
+	residency_applies
 	some target in cloud
-	not known_member(target.zone.jurisdiction, courts)
-	why := sprintf("jurisdiction: tenant %s asks for an operator under the law of %s, this one is under %s", [tenant.name, concat(", ", courts), place(target.zone.jurisdiction)])
+	not target.zone.jurisdiction in courts
+	why := sprintf("jurisdiction: tenant %s asks for an operator under the law of %s, this one is under that of %s", [tenant.name, concat(", ", courts), place(target.zone.jurisdiction)])
 }
 
 # Retention: how long the operator keeps prompts. Unknown is too long.
@@ -116,20 +104,43 @@ excluded[target.id] contains why if {
 	why := "shadow: a copy for comparison may not hold personal data or secrets"
 }
 
-permitted := {target.id | some target in input.targets; not excluded[target.id]}
+# A residency rule is for every request, or for those with personal data. A redacted
+# one is still personal data: the provider learns the fact, only not of whom.
+residency_applies if tenant.residency.when == "always"
+
+residency_applies if {
+	tenant.residency.when == "personal"
+	is_personal
+}
+
+# remaining_usd is null where nobody has set a budget, and null is less than any number.
+spent if {
+	input.budget.remaining_usd != null
+	input.budget.remaining_usd <= 0
+}
+
+spent if input.budget.spent_usd >= tenant.budget_usd
+
+permitted := {target.id | some target in input.targets} - object.keys(excluded)
 
 # ---- what is refused ---------------------------------------------------------
 
-deny contains {"rule": "tenant", "message": sprintf("there is no tenant named %q", [input.request.tenant])} if tenant == {}
+deny contains {"rule": "tenant", "message": sprintf("there is no tenant named %q", [input.request.tenant])} if not tenant
 
 deny contains {"rule": "secret.private_key", "message": "the request holds a private key: take it out and send it again"} if {
 	"PRIVATE_KEY" in found
-	not tenant.private_keys == "keep_home"
+	tenant.private_keys != "keep_home"
+}
+
+# Where a tenant lets its local models see private keys, no other model does.
+excluded[target.id] contains "secret.private_key: a private key stays at home" if {
+	"PRIVATE_KEY" in found
+	some target in cloud
 }
 
 deny contains {"rule": "pii.blocked", "message": sprintf("the request holds %s, which tenant %s does not process", [concat(", ", blocked), tenant.name])} if {
-	count(personal) > 0
-	blocked := treated("block")
+	is_personal
+	blocked := {type | some type, "block" in treated}
 	count(blocked) > 0
 }
 
@@ -138,7 +149,7 @@ deny contains {"rule": "targets", "message": "no target was offered"} if count(i
 # When every target is excluded, the rules that excluded them are the refusal.
 deny contains {"rule": rule, "message": message} if {
 	count(permitted) == 0
-	some _, whys in excluded
+	some whys in excluded
 	some why in whys
 	cut := indexof(why, ": ")
 	rule := substring(why, 0, cut)
@@ -147,55 +158,31 @@ deny contains {"rule": rule, "message": message} if {
 
 # ---- the answer --------------------------------------------------------------
 
-default decision := {
-	"allow": false,
-	"deny": [{"rule": "default", "message": "the policy gave no answer"}],
-	"targets": [],
-	"redact": [],
-	"rehydrate": false,
-	"local_only": true,
-	"obligations": {"audit": "strict"},
-	"reasons": [],
-	"excluded": {},
-}
-
 decision := {
 	"allow": true,
-	"deny": [],
 	"targets": permitted,
 	"redact": redact,
-	"rehydrate": object.get(tenant, "rehydrate", true),
+	"rehydrate": tenant.rehydrate,
 	"local_only": count(kept) > 0,
-	"obligations": obligations,
+	"obligations": tenant.obligations,
 	"reasons": reasons,
 	"excluded": excluded,
 } if {
 	count(deny) == 0
 }
 
-decision := {
+else := {
 	"allow": false,
 	"deny": deny,
 	"targets": [],
-	"redact": redact,
-	"rehydrate": false,
-	"local_only": count(kept) > 0,
-	"obligations": obligations,
-	"reasons": reasons,
 	"excluded": excluded,
-} if {
-	count(deny) > 0
+	"obligations": {"audit": "strict"},
 }
-
-obligations := object.union(
-	{"audit": object.get(tenant, "audit", "group")},
-	{key: value | some key in ["retention_days", "store_content", "approve_tools"]; value := tenant[key]},
-)
 
 reasons contains sprintf("redact: %s taken out before a cloud model sees the request", [concat(", ", redact)]) if count(redact) > 0
 
-reasons contains sprintf("keep_home: %s stays here", [concat(", ", kept)]) if count(kept) > 0
+reasons contains sprintf("keep_home: %s stays here", [concat(", ", kept)]) if local_only
 
-reasons contains sprintf("residency: %s stays in %s", [matter, concat(", ", tenant.residency.regions)]) if residency_applies
+reasons contains sprintf("residency: %s stays in %s", [tenant.residency.matter, tenant.residency.text]) if residency_applies
 
 reasons contains "budget: spent, local models only" if spent

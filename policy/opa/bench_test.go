@@ -31,6 +31,12 @@ func BenchmarkDecide(b *testing.B) {
 			Findings: llm.Findings{Types: c.types}, Targets: targets, Hop: llm.First, Budget: llm.Budget{RemainingUSD: &left},
 			Assessment: llm.PolicyAssessment{Task: "chat", PLocal: 0.7, Boundary: llm.Supported},
 		}
+		b.Run(c.name+"-input", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				inputValue(in)
+			}
+		})
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

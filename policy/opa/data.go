@@ -74,8 +74,10 @@ func index(data map[string]any) error {
 		}
 		byName[key] = m
 	}
-	if _, taken := data["by_name"]; taken {
-		return fmt.Errorf("by_name: this key is made from the lists, it cannot be given")
+	for _, made := range []string{"by_name", "prepared"} {
+		if _, given := data[made]; given {
+			return fmt.Errorf("%s: this key is made when the bundle is loaded, it cannot be given", made)
+		}
 	}
 	data["by_name"] = byName
 	return nil

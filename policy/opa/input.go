@@ -1,6 +1,7 @@
 package opa
 
 import (
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -51,24 +52,8 @@ func inputValue(in llm.PolicyInput) ast.Value {
 		types.Insert(str(t), integer(int64(n)))
 	}
 	targets := make([]*ast.Term, len(in.Targets))
-	for i, t := range in.Targets {
-		targets[i] = object(
-			pair(kID, str(t.ID)),
-			pair(kLocal, ast.BooleanTerm(t.Local)),
-			pair(kZone, object(
-				pair(kRegion, str(t.Zone.Region)),
-				pair(kJurisdiction, str(t.Zone.Jurisdiction)),
-				pair(kOperator, str(t.Zone.Operator)),
-				pair(kRetentionDays, optional(t.Zone.RetentionDays, ast.IntNumberTerm)),
-				pair(kTrains, optional(t.Zone.Trains, ast.BooleanTerm)))),
-			pair(kPrice, object(
-				pair(kID, str(t.Price.ID)),
-				pair(kInput, integer(t.Price.Input)),
-				pair(kCached, integer(t.Price.Cached)),
-				pair(kOutput, integer(t.Price.Output)),
-				pair(kReasoning, integer(t.Price.Reason)),
-				pair(kKnown, ast.BooleanTerm(t.Price.Known)))),
-			pair(kHealthy, ast.BooleanTerm(t.Healthy)))
+	for i := range in.Targets {
+		targets[i] = known.term(&in.Targets[i])
 	}
 	r, a := &in.Request, &in.Assessment
 	return ast.NewObject(
@@ -82,7 +67,7 @@ func inputValue(in llm.PolicyInput) ast.Value {
 			pair(kModel, str(r.Model)),
 			pair(kTools, list(r.Tools)),
 			pair(kModalities, list(r.Modalities)),
-			pair(kStream, ast.BooleanTerm(r.Stream)),
+			pair(kStream, boolTerm(r.Stream)),
 			pair(kOrigin, str(r.Origin)))),
 		pair(kFindings, object(
 			pair(kTypes, ast.NewTerm(types)),
@@ -98,4 +83,72 @@ func inputValue(in llm.PolicyInput) ast.Value {
 			pair(kRemaining, optional(in.Budget.RemainingUSD, ast.FloatNumberTerm)),
 			pair(kSpent, ast.FloatNumberTerm(in.Budget.SpentUSD)))),
 		pair(kTime, str(in.Time.UTC().Format(time.RFC3339))))
+}
+
+func boolTerm(b bool) *ast.Term { return ast.InternedTerm(b) }
+
+// targetTerm returns t as OPA's value.
+func targetTerm(t *llm.PolicyTarget) *ast.Term {
+	return object(
+		pair(kID, str(t.ID)),
+		pair(kLocal, boolTerm(t.Local)),
+		pair(kZone, object(
+			pair(kRegion, str(t.Zone.Region)),
+			pair(kJurisdiction, str(t.Zone.Jurisdiction)),
+			pair(kOperator, str(t.Zone.Operator)),
+			pair(kRetentionDays, optional(t.Zone.RetentionDays, ast.IntNumberTerm)),
+			pair(kTrains, optional(t.Zone.Trains, boolTerm)))),
+		pair(kPrice, object(
+			pair(kID, str(t.Price.ID)),
+			pair(kInput, integer(t.Price.Input)),
+			pair(kCached, integer(t.Price.Cached)),
+			pair(kOutput, integer(t.Price.Output)),
+			pair(kReasoning, integer(t.Price.Reason)),
+			pair(kKnown, boolTerm(t.Price.Known)))),
+		pair(kHealthy, boolTerm(t.Healthy)))
+}
+
+// known remembers the values of targets: there are few, they are the same in
+// every request, and they are most of an input. OPA never changes a value that it was given.
+var known = targetTerms{terms: map[targetKey]*ast.Term{}}
+
+type targetTerms struct {
+	mu    sync.RWMutex
+	terms map[targetKey]*ast.Term
+}
+
+// targetKey is a target without pointers: what they point at, plus one; 0 for nil.
+type targetKey struct {
+	target       llm.PolicyTarget
+	days, trains int
+}
+
+// term returns the value of t, made or remembered.
+func (m *targetTerms) term(t *llm.PolicyTarget) *ast.Term {
+	k := targetKey{target: *t}
+	k.target.Zone.RetentionDays, k.target.Zone.Trains = nil, nil
+	if p := t.Zone.RetentionDays; p != nil {
+		if k.days = *p + 1; k.days <= 0 { // no number of days at all
+			return targetTerm(t)
+		}
+	}
+	if p := t.Zone.Trains; p != nil {
+		k.trains = 1
+		if *p {
+			k.trains = 2
+		}
+	}
+	m.mu.RLock()
+	term := m.terms[k]
+	m.mu.RUnlock()
+	if term == nil {
+		term = targetTerm(t)
+		m.mu.Lock()
+		if len(m.terms) >= 4096 { // configurations come and go
+			clear(m.terms)
+		}
+		m.terms[k] = term
+		m.mu.Unlock()
+	}
+	return term
 }

@@ -52,6 +52,8 @@ func (e *LoadError) Error() string {
 const (
 	maxFile  = 16 << 20
 	maxFiles = 2000
+
+	maxPrepare = 10 * time.Second
 )
 
 // A bundle is a folder that was read and compiled.
@@ -81,7 +83,10 @@ func load(c Config) (*bundle, []Problem) {
 	if err := index(b.data); err != nil {
 		return b, []Problem{{File: b.name("data.yaml"), Message: err.Error()}}
 	}
-	return b, b.compile()
+	if problems := b.compile(); len(problems) > 0 {
+		return b, problems
+	}
+	return b, b.work()
 }
 
 // read reads the folder.
@@ -204,6 +209,29 @@ func (b *bundle) compile() []Problem {
 	if len(b.compiler.GetRulesExact(ast.MustParseRef(Query))) == 0 {
 		return []Problem{{File: b.name("."), Message: "no rule defines " + Query + ", which is what the gateway asks"}}
 	}
+	return nil
+}
+
+// work evaluates the bundle's [Prepare] rule, where it has one, and makes its value data.prepared.
+func (b *bundle) work() []Problem {
+	rules := b.compiler.GetRulesExact(ast.MustParseRef(Prepare))
+	if len(rules) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxPrepare)
+	defer cancel()
+	loc := rules[0].Location
+	problem := func(msg string) []Problem {
+		return []Problem{{File: loc.File, Line: loc.Row, Message: Prepare + " " + msg}}
+	}
+	rs, err := rego.New(rego.Query(Prepare), rego.Compiler(b.compiler), rego.Store(b.store(b.data)), rego.StrictBuiltinErrors(true)).Eval(ctx)
+	switch {
+	case err != nil:
+		return problem("failed: " + oneLine(err.Error()))
+	case len(rs) != 1:
+		return problem("is undefined")
+	}
+	b.data["prepared"] = rs[0].Expressions[0].Value
 	return nil
 }
 

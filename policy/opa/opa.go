@@ -21,6 +21,11 @@ import (
 // Query is what every bundle must answer.
 const Query = "data.sluice.decision"
 
+// Prepare is a rule that a bundle may have. It is evaluated once, when the bundle
+// is loaded, and its value is data.prepared afterwards: what does not depend
+// on the request need not be worked out for each.
+const Prepare = "data.sluice.prepare.value"
+
 // Config says where the rules are. A zero field takes the default it documents.
 type Config struct {
 	// Dir is the bundle's folder. One of Dir and FS is needed; Dir wins.
@@ -30,12 +35,13 @@ type Config struct {
 	// Data is laid over the bundle's data: maps are merged, lists of {name: …} by
 	// name, anything else is replaced.
 	Data map[string]any `yaml:"data"`
-	// Timeout bounds one decision. Default 250ms.
+	// Timeout stops rules that do not end; it is no goal for latency, so it may be
+	// long against a busy machine's pauses. Default 1s.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
 func (c Config) withDefaults() Config {
-	c.Timeout = cmp.Or(c.Timeout, 250*time.Millisecond)
+	c.Timeout = cmp.Or(c.Timeout, time.Second)
 	if c.Dir != "" {
 		c.FS = os.DirFS(c.Dir)
 	}
@@ -159,10 +165,10 @@ func (p *prepared) eval(ctx context.Context, in llm.PolicyInput) (ast.Value, err
 		rego.EvalExternalCancel(cancel),
 		rego.EvalGenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }))
 	switch {
-	case late.Load():
-		return nil, errTimeout
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
+	case err != nil && late.Load():
+		return nil, errTimeout
 	case err != nil:
 		return nil, fmt.Errorf("evaluating %s: %w", Query, err)
 	case len(rs) != 1 || len(rs[0].Expressions) != 1:

@@ -1,6 +1,7 @@
 package opa
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -195,6 +196,9 @@ func denials(v ast.Value) ([]llm.Denial, error) {
 		}
 		out = append(out, d)
 		return err
+	})
+	slices.SortFunc(out, func(a, b llm.Denial) int {
+		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Message, b.Message))
 	})
 	return out, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/tester"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // A Report is the outcome of a bundle's Rego tests.
@@ -30,7 +31,7 @@ func (r Report) OK() bool { return r.Failed == 0 && r.Passed > 0 }
 type TestResult struct {
 	Name     string        `json:"name"` // "data.sluice_test.test_…"
 	File     string        `json:"file"`
-	Line     int           `json:"line"`
+	Line     int           `json:"line"` // of the test; of a failed one, the expression
 	Pass     bool          `json:"pass"`
 	Message  string        `json:"message,omitempty"` // what went wrong; for a failed test, the expression that was false
 	Duration time.Duration `json:"duration_ns"`
@@ -79,17 +80,24 @@ func Test(ctx context.Context, c Config) (Report, error) {
 	}
 	store, coverage := b.store(b.data), cover.New()
 	var r Report
-	err := storage.Txn(ctx, store, storage.TransactionParams{}, func(txn storage.Transaction) error {
-		ch, err := tester.NewRunner().SetCompiler(b.newCompiler()).SetStore(store).SetModules(b.all()).
-			SetCoverageQueryTracer(coverage).SetTimeout(10*time.Second).RaiseBuiltinErrors(true).RunTests(ctx, txn)
-		if err != nil {
-			return err
-		}
-		for res := range ch {
-			r.add(res)
-		}
-		return nil
-	})
+	run := func(set func(*tester.Runner), each func(*tester.Result)) error {
+		return storage.Txn(ctx, store, storage.TransactionParams{}, func(txn storage.Transaction) error {
+			t := tester.NewRunner().SetCompiler(b.newCompiler()).SetStore(store).SetModules(b.all()).SetTimeout(10 * time.Second).RaiseBuiltinErrors(true)
+			set(t)
+			ch, err := t.RunTests(ctx, txn)
+			if err != nil {
+				return err
+			}
+			for res := range ch {
+				each(res)
+			}
+			return nil
+		})
+	}
+	err := run(func(t *tester.Runner) { t.SetCoverageQueryTracer(coverage) }, r.add)
+	if err == nil && r.Failed > 0 { // once more, to see where; the runner cannot do both at a time
+		err = run(func(t *tester.Runner) { t.EnableTracing(true) }, r.explain)
+	}
 	if err != nil {
 		if errs, ok := errors.AsType[ast.Errors](err); ok {
 			return Report{}, &LoadError{b.problems(errs)}
@@ -114,8 +122,6 @@ func (r *Report) add(res *tester.Result) {
 	switch {
 	case res.Error != nil:
 		t.Message = oneLine(res.Error.Error())
-	case res.Fail && res.FailedAt != nil:
-		t.Message = "not true: " + oneLine(string(res.FailedAt.Location.Text))
 	case res.Fail:
 		t.Message = "not true"
 	}
@@ -125,4 +131,23 @@ func (r *Report) add(res *tester.Result) {
 		r.Failed++
 	}
 	r.Tests = append(r.Tests, t)
+}
+
+// explain adds to a failed test the expression of its file that failed last.
+func (r *Report) explain(res *tester.Result) {
+	if !res.Fail {
+		return
+	}
+	name := res.Package + "." + res.Name
+	i := slices.IndexFunc(r.Tests, func(t TestResult) bool { return t.Name == name })
+	if i < 0 {
+		return
+	}
+	for _, e := range slices.Backward(res.Trace) {
+		if x, ok := e.Node.(*ast.Expr); ok && e.Op == topdown.FailOp && x.Location != nil && x.Location.File == r.Tests[i].File {
+			r.Tests[i].Line = x.Location.Row
+			r.Tests[i].Message = "not true: " + oneLine(string(x.Location.Text))
+			return
+		}
+	}
 }
