@@ -39,8 +39,8 @@ func world(t *testing.T, line string, named ...string) []Candidate {
 	return out
 }
 
-// slow gives candidates their latencies, in milliseconds.
-func slow(cs []Candidate, ms ...int) []Candidate {
+// late gives candidates their latencies, in milliseconds.
+func late(cs []Candidate, ms ...int) []Candidate {
 	for i := range cs {
 		cs[i].Latency = time.Duration(ms[i]) * time.Millisecond
 	}
@@ -87,7 +87,7 @@ func TestChoose(t *testing.T) {
 			Snapshot{Want: WantLocal, Assessment: llm.Assessment{Boundary: llm.Unsupported}, Decision: everything, Candidates: world(t, "local/a local/b c/1", "local/b")},
 			"local/b", "local/a: name: the client asked for another local model | c/1: name: the client asked for the local tier"},
 		{"latency-breaks-a-tie",
-			Snapshot{Decision: everything, Candidates: slow(world(t, "c/1:$$ c/2:$$"), 900, 100)},
+			Snapshot{Decision: everything, Candidates: late(world(t, "c/1:$$ c/2:$$"), 900, 100)},
 			"c/2 c/1", ""},
 		{"named-keeps-its-order-whatever-the-price",
 			Snapshot{Want: WantNamed, Decision: everything, Candidates: world(t, "c/1:$$$ c/2:$ c/3 local/a", "c/1", "c/2")},

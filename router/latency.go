@@ -14,9 +14,6 @@ type latencies struct {
 	of map[string]time.Duration
 }
 
-// weight is how much the newest answer counts.
-const weight = 0.2
-
 // add counts an attempt that succeeded.
 func (l *latencies) add(a llm.Attempt) {
 	if a.Outcome != llm.OK {
@@ -31,7 +28,7 @@ func (l *latencies) add(a llm.Attempt) {
 	if !ok {
 		old = a.Duration
 	}
-	l.of[a.Target] = old + time.Duration(weight*float64(a.Duration-old))
+	l.of[a.Target] = old + (a.Duration-old)/5 // the newest answer counts a fifth
 }
 
 // get returns the average of a target, or 0 when it has not answered yet.
