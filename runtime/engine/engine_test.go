@@ -466,11 +466,8 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestOnStep(t *testing.T) {
-	var mu sync.Mutex
 	var got []string
 	m := openTiny(t, Options{OnStep: func(s Step) {
-		mu.Lock()
-		defer mu.Unlock()
 		if s.Duration <= 0 || s.Duration > time.Minute {
 			t.Errorf("%+v", s)
 		}

@@ -29,8 +29,9 @@ type Options struct {
 	Parallel int
 	// Queue is how many more may wait; further ones get [ErrBusy]. Default 64; -1 is none.
 	Queue int
-	// OnStep, if set, is called after every step. It must be quick and safe for
-	// concurrent use.
+	// OnStep, if set, is called after every step that succeeded, in order and one
+	// call at a time. The next step waits for it: it must be quick, and must not
+	// call the model.
 	OnStep func(Step)
 }
 

@@ -75,15 +75,14 @@ func (s *Session) step(ctx context.Context, batch []lfm2.Span) error {
 		return err
 	}
 	began := time.Now()
-	err := ErrClosed
-	if !m.dead.Load() {
-		err = m.net.Forward(ctx, m.work, batch)
+	defer m.steps.leave()
+	if m.dead.Load() {
+		return ErrClosed
 	}
-	took := time.Since(began)
-	m.steps.leave()
-	if err != nil {
+	if err := m.net.Forward(ctx, m.work, batch); err != nil {
 		return err
 	}
+	took := time.Since(began)
 	n := 0
 	for _, b := range batch {
 		n += len(b.Tokens)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -136,5 +137,32 @@ func TestRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a file was left behind")
+	}
+}
+
+// A tensor of several chunks has the same numbers whoever makes them, and no
+// chunk repeats another.
+func TestChunks(t *testing.T) {
+	make32 := func(procs int) []byte {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+		var b builder
+		b.random("x", quant.F16, []int{1024, 3*chunkElements/1024 + 5}, 0, 1)
+		var out bytes.Buffer
+		if _, err := b.w.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	one, many := make32(1), make32(3)
+	if !bytes.Equal(one, many) {
+		t.Error("one and several workers make different files")
+	}
+	seen := map[string]bool{}
+	for from := len(one) % 4096; from+2048 <= len(one); from += 2048 {
+		row := string(one[from : from+2048])
+		if seen[row] {
+			t.Fatalf("the numbers at byte %d occurred before", from)
+		}
+		seen[row] = true
 	}
 }
