@@ -78,6 +78,11 @@ func (g *gate) enter(ctx context.Context, t *turn, p priority) error {
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.handOver()
+}
+
+// handOver is leave with the lock held.
+func (g *gate) handOver() {
 	p := g.next()
 	if len(g.queues[p]) == 0 {
 		g.inside--

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // queue lets parties line up at a gate that is taken, in the order given (u is
@@ -82,6 +83,30 @@ func TestGateCancelAndRoom(t *testing.T) {
 			t.Errorf("%d inside", g.inside)
 		}
 	})
+}
+
+// A party that gives up at the moment it is let in passes its turn on.
+func TestGateGivesUpTooLate(t *testing.T) {
+	g := &gate{capacity: 1, room: -1}
+	g.acquire(normal)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	turn := newTurn()
+	go func() { done <- g.enter(ctx, turn, normal) }()
+	for g.waiting() == 0 {
+		time.Sleep(100 * time.Microsecond)
+	}
+	g.mu.Lock()
+	cancel()
+	time.Sleep(5 * time.Millisecond) // it has noticed, and wants the lock
+	g.handOver()
+	g.mu.Unlock()
+	if err := <-done; err == nil { // it noticed too late, which is fine as well
+		g.leave()
+	}
+	if g.inside != 0 || len(turn.ready) != 0 {
+		t.Errorf("%d inside, %d turns lost", g.inside, len(turn.ready))
+	}
 }
 
 // Many parties that enter, leave and give up never exceed the capacity and never get stuck.
