@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sluice-ai/sluice/internal/secret"
+	"github.com/sluice-ai/sluice/telemetry/ledger"
 )
 
 // private is what the tests put in spans, and never want to see in a log.
@@ -325,6 +327,11 @@ func TestMetrics(t *testing.T) {
 	}
 	h.Record(ctx, 0.25)
 	span.End()
+	tel.Committed(ledger.Commit{Records: 3, Took: time.Millisecond})
+	tel.Committed(ledger.Commit{Records: 2, Err: errors.New("disk full")})
+	if err := tel.traces.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	get := func(accept string) string {
 		r := httptest.NewRequest("GET", "/metrics", nil)
 		r.Header.Set("Accept", accept)
@@ -338,6 +345,8 @@ func TestMetrics(t *testing.T) {
 	page := get("application/openmetrics-text; version=1.0.0")
 	for _, want := range []string{
 		"sluice_request_duration_count 1", "go_goroutines", `service_version="1.2.3"`,
+		"sluice_ledger_records_total 3", "sluice_ledger_lost_total 2", "sluice_ledger_commit_duration_seconds_count 1",
+		`sluice_telemetry_spans_total{result="sent"} 1`,
 		fmt.Sprintf(`trace_id="%s"`, span.SpanContext().TraceID()), "# EOF",
 	} {
 		if !strings.Contains(page, want) {
@@ -354,6 +363,7 @@ func TestMetrics(t *testing.T) {
 	tel, _ = start(t, Config{Metrics: Metrics{Disable: true}})
 	w := httptest.NewRecorder()
 	tel.MetricsHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	tel.Committed(ledger.Commit{Records: 1}) // without effect, like every instrument
 	if w.Code != http.StatusNotFound {
 		t.Errorf("disabled metrics: %d", w.Code)
 	}

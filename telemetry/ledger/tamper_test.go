@@ -192,7 +192,7 @@ func TestEveryByte(t *testing.T) {
 			if err != nil || rep.Problem == nil || rep.Problem.Segment != name || rep.Problem.Sequence != want {
 				t.Fatalf("byte %d of %s (record %d) flipped: %+v, %v", i, name, want, rep.Problem, err)
 			}
-			if name == names[2] {
+			if name == names[2] && i%5 == 0 {
 				if l, err := Open(dir, Config{}); err == nil {
 					l.Close()
 					t.Fatalf("byte %d of %s flipped: Open appends to it", i, name)
