@@ -92,14 +92,10 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 		return &llm.Error{Kind: llm.Internal, Msg: "the target is not one of the cloud tier's"}
 	}
 	for try := 1; ; try++ {
-		began, err := t.attempt(ctx, e, req, try, emit)
-		if err == nil {
-			return nil
+		began, call, err := t.attempt(ctx, e, req, try, emit)
+		if call == nil {
+			return err
 		}
-		if _, ours := errors.AsType[*CallError](err); !ours {
-			return err // the client's side failed, not the target
-		}
-		call := asCall(err)
 		wait, again := e.Retry.next(try, call, jitter())
 		if began || !again {
 			return clientError(call)
@@ -112,8 +108,9 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 	}
 }
 
-// attempt makes one call. began says that an event has been emitted.
-func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int, emit func(llm.Event) error) (began bool, err error) {
+// attempt makes one call. began says that an event has been emitted. A failure
+// of the target is call; what failed on the client's side is err.
+func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int, emit func(llm.Event) error) (began bool, call *CallError, err error) {
 	a := llm.Attempt{Try: try, Start: time.Now(), Outcome: llm.OK}
 	ctx, span := t.tracer.Start(ctx, "sluice.attempt", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		attribute.String("sluice.target", e.Target.ID), attribute.Int("sluice.try", try),
@@ -132,9 +129,9 @@ func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int,
 			req.OnAttempt(a)
 		}
 	}()
-	fail := func(c *CallError) (bool, error) {
+	fail := func(c *CallError) (bool, *CallError, error) {
 		a.Outcome, a.Status, a.Code = c.Outcome, c.Status, c.Code
-		return began, c
+		return began, c, nil
 	}
 	if wait := e.throttled(); wait > 0 {
 		return fail(&CallError{Outcome: llm.Skipped, Code: "throttled", RetryAfter: wait})
@@ -160,16 +157,16 @@ func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int,
 	case err == nil:
 		a.Status = 200
 		permit.Success()
-		return began, nil
+		return began, nil, nil
 	case emitErr != nil:
 		a.Outcome, a.Code = llm.Abandoned, "client_gone"
-		return began, emitErr
-	case context.Cause(ctx) != nil && ctx.Err() != nil:
+		return began, nil, emitErr
+	case ctx.Err() != nil:
 		// The caller's own context: a timeout of ours is a CallError with ctx still alive.
 		a.Outcome, a.Code = llm.Abandoned, "canceled"
-		return began, &llm.Error{Kind: llm.Canceled, Msg: "the request was cancelled or its deadline passed", Err: err}
+		return began, nil, &llm.Error{Kind: llm.Canceled, Code: llm.CodeTimeout, Msg: "the request was cancelled or its deadline passed", Err: err}
 	}
-	call := asCall(err)
+	call = asCall(err)
 	switch call.Outcome {
 	case llm.Rejected:
 		if call.Code != "auth" {

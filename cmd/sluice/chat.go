@@ -17,6 +17,7 @@ import (
 
 func chatCommand(f *flags) *cobra.Command {
 	var url, model, key, system string
+	var maxTokens int
 	c := &cobra.Command{
 		Use: "chat [PROMPT]", Short: "Talk to a running gateway",
 		Long: `Talk to a running gateway, line by line, or once with a prompt as the argument.
@@ -26,6 +27,7 @@ After each answer a line on stderr says who gave it.`,
 	c.Flags().StringVar(&model, "model", "auto", "model name: auto, local, cloud, PROVIDER/NAME, or an alias")
 	c.Flags().StringVar(&key, "key", os.Getenv("SLUICE_KEY"), "API key (or SLUICE_KEY)")
 	c.Flags().StringVar(&system, "system", "", "system prompt")
+	c.Flags().IntVar(&maxTokens, "max-tokens", 0, "most tokens of one answer; 0: what the target allows")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if url == "" {
 			cfg, err := loadConfig(*f)
@@ -35,6 +37,7 @@ After each answer a line on stderr says who gave it.`,
 			url = "http://" + cfg.Listen
 		}
 		t := newTalk(strings.TrimSuffix(url, "/"), key, model, system, c.OutOrStdout(), c.ErrOrStderr())
+		t.maxTokens = maxTokens
 		if err := t.reach(c.Context()); err != nil {
 			return err
 		}
@@ -49,6 +52,7 @@ After each answer a line on stderr says who gave it.`,
 // A talk is a conversation with a gateway.
 type talk struct {
 	url, key, model string
+	maxTokens       int
 	api             *goopenai.Client
 	seen            *lastHeaders
 	history         []goopenai.ChatCompletionMessage
@@ -120,7 +124,7 @@ func (t *talk) loop(ctx context.Context, in io.Reader) error {
 // say sends one turn and prints the answer as it comes.
 func (t *talk) say(ctx context.Context, text string) error {
 	turn := append(t.history, goopenai.ChatCompletionMessage{Role: "user", Content: text})
-	s, err := t.api.CreateChatCompletionStream(ctx, goopenai.ChatCompletionRequest{Model: t.model, Messages: turn})
+	s, err := t.api.CreateChatCompletionStream(ctx, goopenai.ChatCompletionRequest{Model: t.model, Messages: turn, MaxTokens: t.maxTokens})
 	if err != nil {
 		return gatewayError(err)
 	}
