@@ -96,7 +96,7 @@ func (s *scanner) assigned(i int) (from, to int, quoted bool) {
 		}
 	}
 	to = from
-	for to < len(t) && to-from < 4096 {
+	for to < len(t) && to-from < 512 {
 		c := t[to]
 		if c == '\n' || c == '\r' || quote != 0 && c == quote {
 			break

@@ -24,9 +24,9 @@ func foldable(t []byte) bool {
 		}
 		// Whole blocks of letters need no decoding.
 		switch c := t[i]; {
-		case c >= 0xc3 && c <= 0xd7 && c != 0xcd: // U+00C0 to U+05FF but U+034F
+		case c >= 0xc3 && c <= 0xd7 && c != 0xcd && at(t, i+1)&0xc0 == 0x80: // U+00C0 to U+05FF but U+034F
 			i += 2
-		case c >= 0xe4 && c <= 0xe9, c == 0xe3 && at(t, i+1) != 0x80, c >= 0xeb && c <= 0xed: // Han, kana, hangul
+		case (c >= 0xe4 && c <= 0xe9 || c == 0xe3 && at(t, i+1) != 0x80 || c >= 0xeb && c <= 0xed) && at(t, i+1)&at(t, i+2)&0xc0 == 0x80: // Han, kana, hangul
 			i += 3
 		default:
 			r, size := utf8.DecodeRune(t[i:])

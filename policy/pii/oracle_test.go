@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // oracle is the exhaustive scanner: a regular expression per type, over the whole
@@ -153,6 +154,9 @@ func compare(t *testing.T, in *Inspector, text string) int {
 	for i, sp := range spans {
 		if sp.start < 0 || sp.start >= sp.end || sp.end > len(text) || i > 0 && sp.start < spans[i-1].end {
 			t.Fatalf("span %+v is out of order in %q", sp, text)
+		}
+		if utf8.ValidString(text) && !utf8.ValidString(text[sp.start:sp.end]) {
+			t.Fatalf("span %+v cuts a character of %q", sp, text)
 		}
 	}
 	return count

@@ -129,8 +129,8 @@ func (s *scanner) cloudKey(i int) int {
 // dotted tries the token that begins at i: a JSON web token, an access token of Google, a key of SendGrid; 0 when it is none.
 func (s *scanner) dotted(i int) int {
 	t := s.t
-	if len(t)-i < 20 {
-		return 0
+	if before := at(t, i-1); len(t)-i < 20 || before == '-' || before == '_' {
+		return 0 // the middle of a token: looking from each of its words would take the square of its length
 	}
 	const set = alnum | cUnder
 	seg := func(i int) int { // the end of a run of base64url

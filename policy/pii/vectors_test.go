@@ -1,8 +1,10 @@
 package pii
 
 import (
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // vectors are texts in which «» stand around what must be found.
@@ -192,6 +194,32 @@ func TestVectors(t *testing.T) {
 				t.Errorf("found %q\n want %q\n  all %+v", got, v.text, in.InspectText(text))
 			}
 		})
+	}
+}
+
+// No text may take more than a little longer than its length: each of these made a careless scanner quadratic.
+func TestHostileTexts(t *testing.T) {
+	in := newTest(t, Config{})
+	for _, unit := range []string{"eyJ1-", "eyJ1_", "a@", "1 ", "1.", "password=", "::1", "a:", "-----BEGIN ", "sk-", "://a:b@", "A", "_1", "\\u0040", "\u200b", "+1", "DE12 "} {
+		text := strings.Repeat(unit, 200_000/len(unit))
+		start := time.Now()
+		in.InspectText(text)
+		if d := time.Since(start); d > 3*time.Second {
+			t.Errorf("%q repeated to 200 kB took %v", unit, d)
+		}
+	}
+}
+
+// docs/inspect.md is the list of types that the rest of Sluice refers to.
+func TestTypesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/inspect.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Types() {
+		if !strings.Contains(string(doc), "| `"+name+"` |") {
+			t.Errorf("docs/inspect.md lacks %s", name)
+		}
 	}
 }
 
