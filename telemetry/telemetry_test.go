@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -314,6 +315,26 @@ func TestBadCollectors(t *testing.T) {
 				t.Errorf("the log quotes a span: %s", said)
 			}
 		})
+	}
+}
+
+// failing is an exporter whose errors quote spans.
+type failing struct{ sdktrace.SpanExporter }
+
+func (failing) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
+	return errors.New("cannot send " + private)
+}
+
+// OpenTelemetry would log the exporter's error as it is, if it got it.
+func TestGuard(t *testing.T) {
+	log := new(buffer)
+	g := newGuard(failing{}, slog.New(slog.NewTextHandler(log, nil)))
+	defer g.abandon()
+	if err := g.ExportSpans(t.Context(), make([]sdktrace.ReadOnlySpan, 7)); err != nil {
+		t.Errorf("ExportSpans = %v", err)
+	}
+	if n, cause := g.losses(); n != 7 || strings.Contains(cause+log.String(), private) || !strings.Contains(log.String(), "spans=7") {
+		t.Errorf("%d spans lost because %s: %s", n, cause, log)
 	}
 }
 

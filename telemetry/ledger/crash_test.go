@@ -48,7 +48,7 @@ func TestTornWrites(t *testing.T) {
 				if rep := sound(t, dir, have); rep.Torn == 0 && n > 0 && n != len(b) && n != headerSize && n != at[kept] {
 					t.Fatalf("%d bytes: Verify does not say that the end is torn", n)
 				}
-				if n%23 > 0 && n != at[kept]-1 && n != at[kept]+1 {
+				if n%23 > 0 && n%77 > 0 && n != at[kept]-1 && n != at[kept]+1 {
 					continue // opening makes the new end durable, and that takes time
 				}
 				l := mustOpen(t, dir, Config{})

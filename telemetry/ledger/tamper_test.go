@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +74,18 @@ func sealed(t testing.TB) (c copied, names []string) {
 	return load(t, dir), names
 }
 
+// reseal makes a segment anew, whole in itself, that follows another record.
+func reseal(b []byte, prev Hash) []byte {
+	h, _ := parseHeader(b)
+	h.prev = prev
+	out := h.append(nil)
+	at, link := frames(b), h.sum
+	for i, off := range at[:len(at)-1] {
+		out, link = appendFrame(out, h.first+uint64(i), link, b[off+frameHead:at[i+1]-frameTail])
+	}
+	return out
+}
+
 func TestTampering(t *testing.T) {
 	whole, names := sealed(t)
 	other, _ := sealed(t)
@@ -122,6 +135,21 @@ func TestTampering(t *testing.T) {
 			fr, _ := appendFrame(nil, 2, Hash(s[f[1]-frameTail:f[1]]), body)
 			copy(s[f[1]:], fr)
 		}, a, 3, "follow"},
+		{"segment-sealed-again", func(c copied) { c[b] = reseal(c[b], Hash{7}) }, b, header, "follow"},
+		{"first-segment-sealed-again", func(c copied) { c[a] = reseal(c[a], Hash{7}) }, a, header, "follow"},
+		{"changed-before-a-torn-end", func(c copied) {
+			c[last][headerSize+frameHead+20] ^= 1
+			c[last] = append(c[last], make([]byte, 600)...)
+		}, last, firstOf(last), "hash"},
+		{"changed-where-the-hash-ends-in-zero", func(c copied) {
+			f := frames(c[last])
+			for i := 0; c[last][len(c[last])-1] != 0; i++ { // a few hundred times
+				body := fmt.Appendf(nil, "{%q:%d}", "id", i)
+				fr, _ := appendFrame(c[last][:f[0]:f[0]], firstOf(last), Hash(c[last][80:112]), body)
+				c[last] = fr
+			}
+			c[last][f[0]+frameHead] ^= 1
+		}, last, firstOf(last), "hash"},
 		{"body-changed", func(c copied) { f := frames(c[last]); c[last][f[1]+frameHead+20] ^= 1 }, last, firstOf(last) + 1, "hash"},
 		{"length-changed", func(c copied) { f := frames(c[last]); c[last][f[0]+2]++ }, last, firstOf(last), "length"},
 		{"length-changed-with-its-crc", func(c copied) {
