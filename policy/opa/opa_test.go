@@ -266,3 +266,33 @@ func TestFailingRegoTest(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// Requests are decided while the bundle is exchanged under them; run with -race.
+func TestDecideWhileReloading(t *testing.T) {
+	p, err := Open(t.Context(), Config{Dir: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 4)
+	for range cap(done) {
+		go func() {
+			for range 50 {
+				if _, err := p.Decide(context.Background(), input); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range 5 {
+		if err := p.Reload(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	for range cap(done) {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
