@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ func auditTailCommand(f *flags) *cobra.Command {
 		}
 		err = ledger.Tail(c.Context(), dir, n, follow, func(e ledger.Entry) error {
 			if asJSON {
-				_, err := fmt.Fprintf(c.OutOrStdout(), "%s\n", e.Raw)
+				_, err := fmt.Fprintf(c.OutOrStdout(), "%s\n", bytes.TrimSpace(e.Raw))
 				return err
 			}
 			return printEntry(c.OutOrStdout(), e)
@@ -111,7 +112,11 @@ another place, and compare it later.`,
 				return err
 			}
 		} else {
-			fmt.Fprintf(c.OutOrStdout(), "%d records in %d segments of %s\n", rep.Records, rep.Segments, dir)
+			where := "in " + plural(rep.Segments, "segment") + " of"
+			if rep.Problem != nil {
+				where = "before the break in"
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", plural(int(rep.Records), "record"), where, dir)
 			if rep.Records > 0 {
 				fmt.Fprintf(c.OutOrStdout(), "first  %s %s\nlast   %s %s\nroot   %s\n",
 					rep.First.Time.Format("2006-01-02 15:04:05Z07:00"), rep.First.ID, rep.Last.Time.Format("2006-01-02 15:04:05Z07:00"), rep.Last.ID, rep.Root)

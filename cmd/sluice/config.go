@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/sluice-ai/sluice/cloud"
 	"github.com/sluice-ai/sluice/cloud/breaker"
@@ -158,11 +161,13 @@ func loadConfig(f flags) (*Config, error) {
 	if path == "" {
 		path = os.Getenv("SLUICE_CONFIG")
 	}
+	var errs []error
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}
+		errs = overlooked(text)
 		if err := v.MergeConfig(bytes.NewReader(text)); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, yamlSentence(err))
 		}
@@ -173,14 +178,50 @@ func loadConfig(f flags) (*Config, error) {
 
 	var c Config
 	err := v.UnmarshalExact(&c, func(d *mapstructure.DecoderConfig) { d.TagName = "yaml" })
-	if err != nil {
-		return nil, fmt.Errorf("%s:\n%w", orBuiltIn(path), decodeSentences(err))
-	}
+	mistyped, unknown := decodeSentences(err)
+	errs = append(append(unknown, errs...), mistyped...)
 	c.override(f)
-	if err := c.Validate(); err != nil {
+	if len(mistyped) == 0 { // a value that could not be read would be reported twice
+		errs = append(errs, c.Validate())
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("%s:\n%w", orBuiltIn(path), err)
 	}
 	return &c, nil
+}
+
+// overlooked reports what viper drops from text before anybody could refuse it:
+// unknown keys without a value, and a value where there should be keys.
+func overlooked(text []byte) []error {
+	var doc map[string]any
+	if yaml.Unmarshal(text, &doc) != nil {
+		return nil // viper says it better
+	}
+	var errs []error
+	var walk func(t reflect.Type, m map[string]any, at string)
+	walk = func(t reflect.Type, m map[string]any, at string) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			f, known := t.FieldByNameFunc(func(name string) bool {
+				f, _ := t.FieldByName(name)
+				return strings.EqualFold(f.Tag.Get("yaml"), k)
+			})
+			sub, isMap := m[k].(map[string]any)
+			switch {
+			case !known && (m[k] == nil || isMap && len(sub) == 0):
+				errs = append(errs, unknownKey(at+k))
+			case known && isMap && f.Type.Kind() == reflect.Struct:
+				walk(f.Type, sub, at+k+".")
+			case known && m[k] != nil && f.Type.Kind() == reflect.Struct:
+				errs = append(errs, fmt.Errorf("  %s%s: keys are wanted, each on a line of its own below it", at, k))
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config](), doc, "")
+	return errs
+}
+
+func unknownKey(keys string) error {
+	return fmt.Errorf("  unknown key %s: `sluice config print` shows the keys there are", keys)
 }
 
 func orBuiltIn(path string) string {
@@ -216,46 +257,66 @@ func (c *Config) override(f flags) {
 
 // yamlSentence drops viper's prefix.
 func yamlSentence(err error) error {
+	if strings.Contains(err.Error(), "cannot unmarshal") {
+		return errors.New("the file must hold keys, such as listen: 127.0.0.1:8080")
+	}
 	return errors.New(strings.TrimPrefix(err.Error(), "While parsing config: "))
 }
 
-// decodeSentences turns mapstructure's report into a line for each mistake.
-func decodeSentences(err error) error {
-	var out []error
-	var walk func(error)
-	walk = func(err error) {
-		if many, ok := err.(interface{ WrappedErrors() []error }); ok { //nolint:errorlint // a container of errors, not a wrapped one
-			for _, e := range many.WrappedErrors() {
-				walk(e)
-			}
-			return
+// decodeSentences turns mapstructure's report into a line for each mistake:
+// values of the wrong type, and unknown keys.
+func decodeSentences(err error) (mistyped, unknown []error) {
+	if many, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		for _, e := range many.Unwrap() {
+			m, u := decodeSentences(e)
+			mistyped, unknown = append(mistyped, m...), append(unknown, u...)
 		}
-		if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // likewise
-			for _, e := range many.Unwrap() {
-				walk(e)
-			}
-			return
-		}
-		out = append(out, decodeSentence(err))
+		return mistyped, unknown
 	}
-	walk(err)
-	return errors.Join(out...)
+	if err == nil {
+		return nil, nil
+	}
+	at, what := "", err.Error()
+	if d, ok := errors.AsType[*mapstructure.DecodeError](err); ok {
+		at, what = d.Name(), d.Unwrap().Error()
+	}
+	if _, keys, ok := strings.Cut(what, "has invalid keys: "); ok {
+		if at != "" {
+			at += "."
+		}
+		return nil, []error{unknownKey(at + strings.ReplaceAll(keys, ", ", ", "+at))}
+	}
+	return []error{fmt.Errorf("  %s: %s", at, wanted(err, what))}, nil
 }
 
-func decodeSentence(err error) error {
-	msg := err.Error()
-	if where, keys, ok := strings.Cut(msg, "has invalid keys: "); ok {
-		where = strings.Trim(strings.TrimSpace(where), "'")
-		if where != "" {
-			where += "."
-		}
-		var unknown []string
-		for k := range strings.SplitSeq(keys, ", ") {
-			unknown = append(unknown, where+k)
-		}
-		return fmt.Errorf("  unknown key %s: `sluice config print` shows the keys there are", strings.Join(unknown, ", "))
+// wanted says what a value should have been.
+func wanted(err error, otherwise string) string {
+	var kind reflect.Kind
+	if e, ok := errors.AsType[*mapstructure.ParseError](err); ok {
+		kind = e.Expected.Kind()
+	} else if e, ok := errors.AsType[*mapstructure.UnconvertibleTypeError](err); ok {
+		kind = e.Expected.Kind()
 	}
-	return fmt.Errorf("  %s", msg)
+	switch {
+	case strings.Contains(otherwise, "duration"):
+		return "a duration is wanted, such as 500ms or 20s"
+	case strings.HasPrefix(otherwise, "expected a map"):
+		return "fields are wanted, such as {name: …}"
+	case kind == reflect.Int || kind == reflect.Int64:
+		return "a whole number is wanted"
+	case kind == reflect.Float64:
+		return "a number is wanted"
+	case kind == reflect.Bool:
+		return "true or false is wanted"
+	case kind == reflect.String:
+		return "a text is wanted"
+	case kind == reflect.Slice:
+		return "a list is wanted"
+	}
+	return otherwise
 }
 
 // Validate reports every mistake that can be seen without opening anything.

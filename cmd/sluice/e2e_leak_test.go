@@ -17,7 +17,7 @@ import (
 const (
 	email = "marta.quill@example.com"
 	iban  = "DE89 3704 0044 0532 0130 00"
-	card  = "4111 1111 1111 1111"
+	card  = "5555 5555 5555 4444"
 )
 
 var jsonEscape = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)

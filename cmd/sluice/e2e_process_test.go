@@ -97,7 +97,7 @@ func start(t *testing.T, name, bin string, env []string, args ...string) *proces
 			p.stop(t, 5*time.Second)
 		}
 		if t.Failed() {
-			t.Logf("---- %s: exit code %d, log:\n%s", name, p.exit, clipMiddle(p.stderr.String(), 24<<10))
+			t.Logf("---- %s: exit code %d, log:\n%s", name, p.exit, clipMiddle(withoutSpans(p.stderr.String()), 24<<10))
 		}
 	})
 	eventually(t, name+" to listen", func() error {
@@ -159,6 +159,11 @@ func eventually(t *testing.T, what string, ok func() error) {
 		}
 		<-tick.C
 	}
+}
+
+// withoutSpans drops the stdout exporter's lines from a log that people read.
+func withoutSpans(log string) string {
+	return strings.Join(slices.DeleteFunc(strings.SplitAfter(log, "\n"), func(line string) bool { return strings.HasPrefix(line, `{"time"`) }), "")
 }
 
 func clipMiddle(s string, n int) string {

@@ -164,6 +164,7 @@ func (g *gateway) watch(ctx context.Context) func() {
 			case <-ctx.Done():
 				return
 			case <-hup:
+				last = stamp(path) // a change that is announced is not reloaded again
 				g.reload(ctx)
 			case <-tick.C:
 				if now := stamp(path); now != last {
