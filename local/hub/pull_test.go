@@ -49,6 +49,8 @@ func TestPull(t *testing.T) {
 		stale  bool   // it is of another file
 		want   error
 		ranges []string // of the requests for the file
+		// downloaded is how many bytes must come, if not 0.
+		downloaded int64
 	}{
 		{name: "plain", ranges: []string{""}},
 		{name: "pages", set: func(h *fakeHub) { h.pageSize = 2 }, ranges: []string{""}},
@@ -76,7 +78,7 @@ func TestPull(t *testing.T) {
 		{name: "part-is-too-long", part: randomBytes(1, 2<<20), ranges: []string{""}},
 		{name: "range-ignored", set: func(h *fakeHub) { h.faults = []fault{{ignore: true}} }, part: randomBytes(1, 1000), ranges: []string{"bytes=1000-"}},
 		{name: "range-shifted", set: func(h *fakeHub) { h.faults = []fault{{shift: true}} }, part: randomBytes(1, 1000), ranges: []string{"bytes=1000-", ""}},
-		{name: "changed-since", set: func(h *fakeHub) { h.etag = `"v2"` }, part: randomBytes(1, 1000), ranges: []string{"bytes=1000-"}},
+		{name: "changed-since", set: func(h *fakeHub) { h.etag = `"v2"` }, part: randomBytes(1, 1000), ranges: []string{"bytes=1000-"}, downloaded: 1<<20 + 123},
 		{name: "mirror-without-digests", set: func(h *fakeHub) { h.hideOIDs = true; h.faults = []fault{{cut: 1000}} }, ranges: []string{"", "bytes=1000-"}},
 	}
 	for _, tt := range tests {
@@ -123,6 +125,9 @@ func TestPull(t *testing.T) {
 			}
 			if res.Path != target(dir) || res.Bytes != int64(len(data)) {
 				t.Errorf("result %+v", res)
+			}
+			if tt.downloaded != 0 && res.Downloaded != tt.downloaded {
+				t.Errorf("%d bytes came, want %d", res.Downloaded, tt.downloaded)
 			}
 			if last.Done != res.Bytes || last.Total != res.Bytes || last.File != modelFile {
 				if tt.name != "part-is-whole" {
