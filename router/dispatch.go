@@ -116,6 +116,9 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 	}
 	if restore != nil {
 		x.restored += restore.Restored()
+		if c, ok := restore.(interface{ Close() }); ok {
+			c.Close() // forgets the values
+		}
 	}
 	span.SetAttributes(
 		attribute.Int("gen_ai.usage.input_tokens", x.Usage.Input+x.Usage.Cached),

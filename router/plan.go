@@ -125,6 +125,9 @@ func (x *Exchange) decide(ctx context.Context) error {
 	if !d.Allow {
 		return denied(d)
 	}
+	if err := unmet(d.Obligations, x.Req); err != nil {
+		return err
+	}
 	if len(x.Order) == 0 {
 		return x.nobody()
 	}
@@ -215,35 +218,62 @@ func needs(req *llm.Request) Needs {
 func denied(d llm.Decision) error {
 	e := &llm.Error{Kind: llm.Denied, Code: llm.CodePolicyDenied, Msg: "policy refused the request"}
 	if len(d.Deny) > 0 {
+		e.Code = codeOf(d.Deny[0].Rule)
 		e.Msg = "policy refused the request: " + d.Deny[0].Message
-		switch rule := d.Deny[0].Rule; {
-		case strings.HasPrefix(rule, "pii") || strings.HasPrefix(rule, "secret"):
-			e.Code = llm.CodePIIBlocked
-		case strings.HasPrefix(rule, "budget"):
-			e.Code, e.Kind = llm.CodeBudgetExceeded, llm.Busy
-		case strings.HasPrefix(rule, "residency"):
-			e.Code = llm.CodeResidency
-		}
+	}
+	if e.Code == llm.CodeBudgetExceeded {
+		e.Kind = llm.Busy
 	}
 	return e
 }
 
+// unmet refuses what policy demands and this gateway cannot do: a duty that is
+// silently dropped would be worse than a refusal.
+func unmet(o llm.Obligations, req *llm.Request) error {
+	what := ""
+	if o.StoreContent {
+		what = "that content is stored (store_content)"
+	}
+	for _, name := range req.ToolNames() {
+		if slices.Contains(o.ApproveTools, name) {
+			what = "that a person approves calls of one of the request's tools (approve_tools)"
+		}
+	}
+	if what == "" {
+		return nil
+	}
+	return &llm.Error{Kind: llm.Denied, Code: llm.CodePolicyDenied,
+		Msg: "policy demands " + what + ", which this version of the gateway cannot do, so the request was refused"}
+}
+
+// codeOf maps the id of a rule to the code that clients see; docs/policy.md lists them.
+func codeOf(rule string) llm.Code {
+	switch family, _, _ := strings.Cut(rule, "."); family {
+	case "residency", "jurisdiction", "retention", "training":
+		return llm.CodeResidency
+	case "pii", "secret":
+		return llm.CodePIIBlocked
+	case "budget":
+		return llm.CodeBudgetExceeded
+	}
+	return llm.CodePolicyDenied
+}
+
 // nobody explains an exchange for which no candidate is left.
 func (x *Exchange) nobody() error {
-	var residency, policy, budget, ability, context, other int
+	var residency, policy, budget, ability, context int
 	for _, c := range x.Rejected {
 		for _, why := range c.Why {
 			switch rule, _, _ := strings.Cut(why, ":"); {
-			case strings.HasPrefix(rule, "residency"):
-				residency++
-			case strings.HasPrefix(rule, "budget"):
-				budget++
 			case rule == "ability":
 				ability++
 			case rule == "context":
 				context++
 			case rule == "name":
-				other++
+			case codeOf(rule) == llm.CodeResidency:
+				residency++
+			case codeOf(rule) == llm.CodeBudgetExceeded:
+				budget++
 			default:
 				policy++
 			}

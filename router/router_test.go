@@ -62,6 +62,13 @@ func TestRoutes(t *testing.T) {
 				return d, err
 			})
 		}, "from home", llm.RouteDegraded, "", "c/1 first, local/a fallback"},
+		{"an-obligation-that-nobody-can-meet", "auto", func(g *rig) {
+			g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+				d, err := allowAll(in)
+				d.Obligations.StoreContent = true
+				return d, err
+			})
+		}, "", llm.RouteBlocked, llm.CodePolicyDenied, ""},
 		{"inspection-breaks", "auto", func(g *rig) { g.cfg.Inspector = inspector{err: errors.New("deep")} }, "", llm.RouteBlocked, llm.CodePolicyDenied, ""},
 		{"unknown-model", "gpt-9", func(*rig) {}, "", llm.RouteBlocked, llm.CodeModelNotFound, ""},
 	}

@@ -245,7 +245,7 @@ with placeholders in their place. Nothing leaves this machine.`,
 
 // inspectText finds and replaces, with paths and offsets of the bare text.
 func inspectText(ctx context.Context, cfg *Config, text string) ([]llm.Finding, string, error) {
-	in, err := newInspector(cfg)
+	in, err := newInspector(cfg, nil)
 	if err != nil {
 		return nil, "", err
 	}

@@ -71,6 +71,7 @@ when the work needs it and the rules allow it.
 
 Results go to stdout, talk to stderr. --json gives results that scripts can rely on.`,
 		SilenceErrors: true, SilenceUsage: true,
+		Args: noSuchCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
@@ -99,14 +100,21 @@ func exactly(n int, what string) cobra.PositionalArgs {
 
 // group is a command that only holds others.
 func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: func(c *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usageError{fmt.Errorf("unknown command %q: see %s --help", args[0], c.CommandPath())}
-		}
-		return nil
-	}, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{Use: use, Short: short, Args: noSuchCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(sub...)
 	return c
+}
+
+// noSuchCommand refuses the name of a command that a group does not hold.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	meant := ""
+	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+		meant = fmt.Sprintf("did you mean %q? Otherwise ", like[0])
+	}
+	return usageError{fmt.Errorf("unknown command %q: %ssee %s --help", args[0], meant, c.CommandPath())}
 }
 
 func versionCommand() *cobra.Command {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -101,7 +103,12 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 	if out.policy, err = openPolicy(ctx, cfg); err != nil {
 		fail(err)
 	}
-	in, err := newInspector(cfg)
+	mac := b.mac
+	if mac == nil {
+		mac = make([]byte, 32)
+		_, _ = rand.Read(mac) // never fails
+	}
+	in, err := newInspector(cfg, derive(mac, "placeholders"))
 	if err != nil {
 		fail(err)
 	}
@@ -119,16 +126,11 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	mac := b.mac
-	if mac == nil {
-		mac = make([]byte, 32)
-		_, _ = rand.Read(mac) // never fails
-	}
 	out.router, err = router.New(router.Config{
 		Local: b.local, Cloud: out.cloud, Inspector: in, Judge: b.judge, Policy: out.policy, Recorder: rec,
 		Parse:   func(_ llm.Dialect, body []byte) (*llm.Request, error) { return openai.ParseRequest(body) },
 		Aliases: cfg.Aliases, Budgets: b.budgets, NoDegrade: cfg.Routing.NoDegrade,
-		AssessTimeout: cfg.Judge.Timeout, MACKey: mac, Generation: generation, Log: log,
+		AssessTimeout: cfg.Judge.Timeout, MACKey: derive(mac, "ledger"), Generation: generation, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -162,8 +164,16 @@ func policyFS(dir string) (fs.FS, error) {
 	return os.DirFS(dir), nil
 }
 
-func newInspector(cfg *Config) (*pii.Inspector, error) {
-	return pii.New(pii.Config{Regions: cfg.Inspect.Regions, Types: cfg.Inspect.Types, MinScore: cfg.Inspect.MinScore})
+// newInspector makes placeholders with key; nil is a key of its own.
+func newInspector(cfg *Config, key []byte) (*pii.Inspector, error) {
+	return pii.New(pii.Config{Regions: cfg.Inspect.Regions, Types: cfg.Inspect.Types, MinScore: cfg.Inspect.MinScore, Key: key})
+}
+
+// derive makes a key for one purpose from the gateway's own.
+func derive(key []byte, purpose string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(purpose))
+	return h.Sum(nil)
 }
 
 // entries makes the cloud targets of the providers, and of OPENAI_API_KEY when there are none.

@@ -25,7 +25,8 @@ func Summarize(fs []Finding) Findings {
 	for _, f := range fs {
 		s.Types[f.Type]++
 		s.MaxScore = max(s.MaxScore, f.Score)
-		if f.Type == "SECRET" {
+		switch f.Type {
+		case "SECRET", "PRIVATE_KEY", "URL_CREDENTIALS":
 			s.Secrets++
 		}
 	}
