@@ -82,68 +82,48 @@ func dequantizeQ5_1(dst []float32, src []byte) {
 	}
 }
 
-// ScaleMinK returns the six-bit scale and minimum of the 32 elements from 32j
-// on, j < 8, from the 12 scale bytes of a Q4_K or Q5_K block.
-func ScaleMinK(scales []byte, j int) (scale, minimum uint8) {
-	if j < 4 {
-		return scales[j] & 63, scales[j+4] & 63
-	}
-	return scales[j+4]&15 | scales[j-4]>>6<<4, scales[j+4]>>4 | scales[j]>>6<<4
-}
+// levelsIQ4 are the 16 values an element of IQ4_NL can have, before its scale.
+var levelsIQ4 = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
 
-// Q4_K is d, dmin, 12 bytes of scales, nibbles[128]: 32 bytes hold elements
-// 64c..64c+31 in their low nibbles, 64c+32..64c+63 in their high ones.
-func dequantizeQ4_K(dst []float32, src []byte) {
-	for ; len(dst) > 0; dst, src = dst[superBlock:], src[144:] {
-		d, dmin := half(src), half(src[2:])
-		for c := range 4 {
-			sc0, m0 := ScaleMinK(src[4:16], 2*c)
-			sc1, m1 := ScaleMinK(src[4:16], 2*c+1)
-			d0, min0 := d*float32(sc0), dmin*float32(m0)
-			d1, min1 := d*float32(sc1), dmin*float32(m1)
-			for l, q := range src[16+32*c:][:32] {
-				dst[64*c+l] = float32(d0*float32(q&15)) - min0
-				dst[64*c+32+l] = float32(d1*float32(q>>4)) - min1
-			}
+// LevelIQ4 returns the integer that nibble q < 16 of an IQ4_NL block stands for.
+func LevelIQ4(q byte) int8 { return levelsIQ4[q] }
+
+// IQ4_NL is d, nibbles[16]: as Q4_0, with levels that lie closer together near
+// zero.
+func dequantizeIQ4_NL(dst []float32, src []byte) {
+	for ; len(dst) > 0; dst, src = dst[32:], src[18:] {
+		d := half(src)
+		for j, q := range src[2:18] {
+			dst[j] = d * float32(levelsIQ4[q&15])
+			dst[j+16] = d * float32(levelsIQ4[q>>4])
 		}
 	}
 }
 
-// Q5_K is d, dmin, 12 bytes of scales, qh[32], nibbles[128]: as Q4_K, with the
-// fifth bit of element 32i+l in bit i of qh[l].
-func dequantizeQ5_K(dst []float32, src []byte) {
-	for ; len(dst) > 0; dst, src = dst[superBlock:], src[176:] {
-		d, dmin := half(src), half(src[2:])
-		qh := src[16:48]
-		for c := range 4 {
-			sc0, m0 := ScaleMinK(src[4:16], 2*c)
-			sc1, m1 := ScaleMinK(src[4:16], 2*c+1)
-			d0, min0 := d*float32(sc0), dmin*float32(m0)
-			d1, min1 := d*float32(sc1), dmin*float32(m1)
-			for l, q := range src[48+32*c:][:32] {
-				dst[64*c+l] = float32(d0*float32(q&15|qh[l]>>(2*c)&1<<4)) - min0
-				dst[64*c+32+l] = float32(d1*float32(q>>4|qh[l]>>(2*c+1)&1<<4)) - min1
-			}
-		}
+// levelsE2M1 are twice the values of a four-bit float: a sign, two bits of
+// exponent and one of mantissa.
+var levelsE2M1 = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
+
+// LevelE2M1 returns twice the value of the four-bit float q < 16, as an integer.
+func LevelE2M1(q byte) int8 { return levelsE2M1[q] }
+
+// HalfPowerE8M0 returns 2^(e-128): half the scale e of an MXFP4 block, as its
+// levels are doubled. It is subnormal for e < 2.
+func HalfPowerE8M0(e byte) float32 {
+	if e < 2 {
+		return math.Float32frombits(1 << (21 + e))
 	}
+	return math.Float32frombits(uint32(e-1) << 23)
 }
 
-// Q6_K is ql[128], qh[64], int8 scales[16], d: 16 elements share a scale; four
-// low bits come from ql, two high ones from qh, 32 is added.
-func dequantizeQ6_K(dst []float32, src []byte) {
-	for ; len(dst) > 0; dst, src = dst[superBlock:], src[210:] {
-		d := half(src[208:])
-		for n := range 2 {
-			ql, qh, sc := src[64*n:], src[128+32*n:], src[192+8*n:]
-			y := dst[128*n:]
-			for l := range 32 {
-				i := l / 16
-				h := qh[l]
-				y[l] = d * float32(int8(sc[i])) * float32(int(ql[l]&15|h&3<<4)-32)
-				y[l+32] = d * float32(int8(sc[i+2])) * float32(int(ql[l+32]&15|h>>2&3<<4)-32)
-				y[l+64] = d * float32(int8(sc[i+4])) * float32(int(ql[l]>>4|h>>4&3<<4)-32)
-				y[l+96] = d * float32(int8(sc[i+6])) * float32(int(ql[l+32]>>4|h>>6<<4)-32)
-			}
+// MXFP4 is e, nibbles[16]: a power of two and four-bit floats, as the OCP
+// Microscaling specification has them, in ggml's order.
+func dequantizeMXFP4(dst []float32, src []byte) {
+	for ; len(dst) > 0; dst, src = dst[32:], src[17:] {
+		d := HalfPowerE8M0(src[0])
+		for j, q := range src[1:17] {
+			dst[j] = d * float32(levelsE2M1[q&15])
+			dst[j+16] = d * float32(levelsE2M1[q>>4])
 		}
 	}
 }

@@ -19,6 +19,7 @@ func TestTypes(t *testing.T) {
 	}{
 		{F32, 0, "F32", 1, 4}, {F16, 1, "F16", 1, 2}, {Q4_0, 2, "Q4_0", 32, 18}, {Q4_1, 3, "Q4_1", 32, 20},
 		{Q5_0, 6, "Q5_0", 32, 22}, {Q5_1, 7, "Q5_1", 32, 24}, {Q8_0, 8, "Q8_0", 32, 34},
+		{Q2_K, 10, "Q2_K", 256, 84}, {Q3_K, 11, "Q3_K", 256, 110}, {IQ4_NL, 20, "IQ4_NL", 32, 18}, {MXFP4, 39, "MXFP4", 32, 17},
 		{Q4_K, 12, "Q4_K", 256, 144}, {Q5_K, 13, "Q5_K", 256, 176}, {Q6_K, 14, "Q6_K", 256, 210}, {BF16, 30, "BF16", 1, 2},
 	}
 	for _, tt := range tests {
@@ -93,6 +94,11 @@ func TestLayout(t *testing.T) {
 		{"q4_1", Q4_1, "003c 00b8 21 00*15", map[int]float32{0: 0.5, 16: 1.5}, -0.5},
 		{"q5_0-fifth-bits", Q5_0, "003c 01000080 0f 00*14 f0", map[int]float32{0: 15, 31: 15}, -16},
 		{"q5_1-fifth-bits", Q5_1, "003c 0038 00000100 00*15 01", map[int]float32{16: 16.5, 15: 1.5}, 0.5},
+		{"iq4_nl-levels", IQ4_NL, "0040 f0 88*14 19", map[int]float32{0: -254, 16: 226, 15: 26, 31: -208}, 2},
+		{"mxfp4-one", MXFP4, "7f f1 00*14 2e", map[int]float32{0: 0.5, 16: -6, 15: -4, 31: 1}, 0},
+		{"mxfp4-subnormal-0", MXFP4, "00 01 00*15", map[int]float32{0: 0x1p-128}, 0},
+		{"mxfp4-subnormal-1", MXFP4, "01 01 00*15", map[int]float32{0: 0x1p-127}, 0},
+		{"mxfp4-normal-2", MXFP4, "02 01 00*15", map[int]float32{0: 0x1p-126}, 0},
 		{"q6_k", Q6_K, "1f 00*127 03 00*63 01 00*15 0038", map[int]float32{0: 0.5 * (15 + 48 - 32), 64: 0}, math.MaxFloat32},
 	}
 	for _, tt := range tests {
@@ -172,6 +178,53 @@ func TestLayoutK(t *testing.T) {
 	}
 }
 
+// TestLayoutTwoThreeBits builds each element's bits and each group's scale by the
+// layout and reads them back.
+func TestLayoutTwoThreeBits(t *testing.T) {
+	value := func(i int) int { return (i*29 + i/7) % 8 }
+	dst := make([]float32, 256)
+
+	two := make([]byte, 84)
+	for i := range 256 {
+		n, s, l := i/128, i%128/32, i%32
+		two[16+32*n+l] |= byte(value(i)&3) << (2 * s)
+	}
+	for i := range 16 {
+		two[i] = byte(i | (15-i)<<4)
+	}
+	copy(two[80:], []byte{0x00, 0x3c, 0x00, 0x38})
+	if err := Dequantize(Q2_K, dst, two); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range dst {
+		if want := float32(i/16*(value(i)&3)) - 0.5*float32(15-i/16); v != want {
+			t.Fatalf("Q2_K [%d] = %g, want %g", i, v, want)
+		}
+	}
+
+	three := make([]byte, 110)
+	scale := func(i int) int { return 11*i%64 - 32 }
+	for i := range 256 {
+		n, s, l := i/128, i%128/32, i%32
+		three[l] |= byte(value(i)>>2) << (i / 32)
+		three[32+32*n+l] |= byte(value(i)&3) << (2 * s)
+	}
+	for i := range 16 {
+		sc := byte(scale(i) + 32)
+		three[96+i%8] |= sc & 15 << (i / 8 * 4)
+		three[104+i%4] |= sc >> 4 << (i / 4 * 2)
+	}
+	three[108], three[109] = 0x00, 0x38
+	if err := Dequantize(Q3_K, dst, three); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range dst {
+		if want := 0.5 * float32(scale(i/16)*(value(i)-4)); v != want {
+			t.Fatalf("Q3_K [%d] = %g, want %g", i, v, want)
+		}
+	}
+}
+
 // TestQuantizeBytes checks the writers against blocks worked out by hand.
 func TestQuantizeBytes(t *testing.T) {
 	x := make([]float32, 32)
@@ -194,6 +247,99 @@ func TestQuantizeBytes(t *testing.T) {
 	if want := unhex(t, "003c b0 ff 88*14"); !bytes.Equal(got, want) {
 		t.Errorf("Q4_0 %x, want %x", got, want)
 	}
+	clear(x)
+	x[0], x[1], x[16], x[31] = -16, 15, 3.4, 1
+	got = make([]byte, 22)
+	if err := Quantize(Q5_0, got, x); err != nil {
+		t.Fatal(err)
+	}
+	// Integers 0, 31, 19 and 17; zeros become 16, whose fifth bit is set.
+	if want := unhex(t, "003c feffffff 30 0f 00*13 10"); !bytes.Equal(got, want) {
+		t.Errorf("Q5_0 %x, want %x", got, want)
+	}
+}
+
+// TestQuantizeExact writes values that blocks can hold exactly: the search must
+// find the very integers and scales they were made of.
+func TestQuantizeExact(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	half := []byte{0x00, 0x3c, 0x00, 0x38} // 1 and 0.5
+	scales := make([]byte, 12)
+	sc, mn := [8]uint8{63, 1, 17, 40, 5, 32, 16, 50}, [8]uint8{0, 63, 1, 33, 62, 16, 48, 15}
+	putScalesK(scales, &sc, &mn)
+	for _, tt := range []struct {
+		t    Type
+		head []byte
+	}{{Q4_1, half}, {Q5_1, half}, {Q4_K, slices.Concat(half, scales)}, {Q5_K, slices.Concat(half, scales)}} {
+		t.Run(tt.t.String(), func(t *testing.T) {
+			block := make([]byte, tt.t.BlockBytes())
+			for i := range block {
+				block[i] = byte(r.Uint32())
+			}
+			copy(block, tt.head)
+			low := tt.t.BlockBytes() - tt.t.BlockSize()/2
+			for i := low; i < len(block); i += 16 { // each group has its least and its largest integer
+				block[i], block[i+1] = 0xff, 0x00
+			}
+			for i := len(tt.head); i < low; i += 4 {
+				copy(block[i:], []byte{0xff, 0, 0xff, 0})
+				if tt.t == Q5_1 { // four bytes of fifth bits for elements 0, 16 and 1, 17
+					copy(block[i:], []byte{0x01, 0xff, 0x01, 0x00})
+				}
+			}
+			x := make([]float32, tt.t.BlockSize())
+			if err := Dequantize(tt.t, x, block); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(block))
+			if err := Quantize(tt.t, got, x); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, block) {
+				t.Errorf("got  %x\nwant %x", got, block)
+			}
+		})
+	}
+}
+
+// TestQuantizeOdd holds the searches to blocks they could stumble over: the
+// values must come back finite and no further off than a plain rounding's bound.
+func TestQuantizeOdd(t *testing.T) {
+	fill := func(f func(i int) float32) []float32 {
+		x := make([]float32, 256)
+		for i := range x {
+			x[i] = f(i)
+		}
+		return x
+	}
+	blocks := map[string][]float32{
+		"zero":      fill(func(int) float32 { return 0 }),
+		"constant":  fill(func(int) float32 { return 3 }),
+		"negative":  fill(func(int) float32 { return -3 }),
+		"far":       fill(func(i int) float32 { return 1000 + float32(i%32)/32 }),
+		"one":       fill(func(i int) float32 { return float32(max(0, i-254)) }),
+		"tiny":      fill(func(i int) float32 { return float32(i-128) * 1e-12 }),
+		"subnormal": fill(func(i int) float32 { return float32(i-128) * 1e-42 }),
+		"large":     fill(func(i int) float32 { return float32(i-128) * 400 }),
+		"alternate": fill(func(i int) float32 { return float32(1 - 2*(i%2)) }),
+	}
+	for _, qt := range []Type{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K} {
+		for name, x := range blocks {
+			b, y := make([]byte, RowBytes(qt, 256)), make([]float32, 256)
+			if err := Quantize(qt, b, x); err != nil {
+				t.Fatal(err)
+			}
+			if err := Dequantize(qt, y, b); err != nil {
+				t.Fatal(err)
+			}
+			top := abs(widest(x))
+			for i := range x {
+				if e := abs(x[i] - y[i]); !(e <= top/7+1e-5) {
+					t.Fatalf("%v %s: %g becomes %g", qt, name, x[i], y[i])
+				}
+			}
+		}
+	}
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -208,7 +354,12 @@ func TestRoundTrip(t *testing.T) {
 		{BF16, 0x1p-8},
 		{Q8_0, 0.5/127 + 0x1p-11*1.01}, // half a step, and the scale's rounding
 		{Q4_0, 1.0/8 + 0x1p-11},        // a whole step where the range is one-sided
-		{Q6_K, 1.0 / 16},               // of the block's largest: 1/32 of a group's, twice over
+		{Q4_1, 2.0 / 14},               // a whole step of the widest that the search tries
+		{Q5_1, 2.0 / 30},
+		{Q5_0, 1.0/16 + 0x1p-11},
+		{Q4_K, 2.0/14 + 2.0/63}, // a step, and what rounding scale and minimum moves
+		{Q5_K, 2.0/30 + 2.0/63},
+		{Q6_K, 1.0 / 16}, // of the block's largest: 1/32 of a group's, twice over
 	}
 	for _, tt := range tests {
 		t.Run(tt.t.String(), func(t *testing.T) {
@@ -292,8 +443,8 @@ func TestWrongLengths(t *testing.T) {
 			}
 		}
 	}
-	if err := Quantize(Q4_K, make([]byte, 144), make([]float32, 256)); err == nil {
-		t.Error("Quantize writes Q4_K")
+	if err := Quantize(Q2_K, make([]byte, 84), make([]float32, 256)); err == nil {
+		t.Error("Quantize writes Q2_K")
 	}
 }
 

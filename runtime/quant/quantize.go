@@ -68,6 +68,66 @@ func quantizeQ4_0(dst []byte, src []float32) {
 	}
 }
 
+// quantizeQ4_1 and quantizeQ5_1 divide a block's range into 15 or 31 steps, or
+// what [group.search] finds better.
+func quantizeQ4_1(dst []byte, src []float32) {
+	var q [32]uint8
+	for ; len(src) > 0; dst, src = dst[20:], src[32:] {
+		quantizeAffine(dst, &q, src[:32], 15)
+		for j := range 16 {
+			dst[4+j] = q[j] | q[j+16]<<4
+		}
+	}
+}
+
+func quantizeQ5_1(dst []byte, src []float32) {
+	var q [32]uint8
+	for ; len(src) > 0; dst, src = dst[24:], src[32:] {
+		quantizeAffine(dst, &q, src[:32], 31)
+		putFiveBits(dst[4:24], &q)
+	}
+}
+
+// quantizeAffine stores the scale and the minimum of a block and fills q with its
+// integers.
+func quantizeAffine(dst []byte, q *[32]uint8, x []float32, top float32) {
+	var g group
+	g.set(x, top, false)
+	scale, least := g.search(false)
+	putHalf(dst, scale)
+	putHalf(dst[2:], least)
+	d, m := half(dst), half(dst[2:])
+	id := inverse(d)
+	for j, v := range x {
+		q[j] = uint8(max(0, min(top, nearest(float32((v-m)*id)))))
+	}
+}
+
+func quantizeQ5_0(dst []byte, src []float32) {
+	var q [32]uint8
+	for ; len(src) > 0; dst, src = dst[22:], src[32:] {
+		d := widest(src[:32]) / -16
+		id := inverse(d)
+		putHalf(dst, d)
+		for j, v := range src[:32] {
+			q[j] = uint8(min(31, int(float32(v*id)+16.5)))
+		}
+		putFiveBits(dst[2:22], &q)
+	}
+}
+
+// putFiveBits stores the fifth bits of q, then its nibbles.
+func putFiveBits(dst []byte, q *[32]uint8) {
+	var high uint32
+	for j, v := range q {
+		high |= uint32(v>>4) << j
+	}
+	le.PutUint32(dst, high)
+	for j := range 16 {
+		dst[4+j] = q[j]&15 | q[j+16]<<4
+	}
+}
+
 // tiny is the magnitude below which a group counts as all zero (ggml's
 // GROUP_MAX_EPS).
 const tiny = 1e-15
@@ -132,12 +192,12 @@ func searchScale(q []int8, x []float32, bound int) float32 {
 		} else if step == 0 {
 			continue
 		}
-		iscale := -(float32(bound) + 0.1*nudge) / w
+		iscale := -(float32(bound) + float32(0.1*nudge)) / w
 		var sumlx, suml2 float32
 		for _, v := range x {
 			l := float32(max(-bound, min(bound-1, roundToEven(iscale*v))))
-			sumlx += v * v * v * l
-			suml2 += v * v * l * l
+			sumlx += float32(v * v * v * l)
+			suml2 += float32(v * v * l * l)
 		}
 		if step == -10 || suml2 > 0 && sumlx*sumlx > best*suml2 {
 			for i, v := range x {
