@@ -103,6 +103,13 @@ const maxBatchBytes = 4 << 20
 
 var bodies = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 1<<10)) }}
 
+// release gives body back for the next record, unless it is unusually large.
+func release(body *bytes.Buffer) {
+	if body.Cap() <= 64<<10 {
+		bodies.Put(body)
+	}
+}
+
 // Record appends rec. With wait it returns when rec, and every record before
 // it, is durable, or when ctx ends; a record whose ctx ended is written
 // nevertheless. Without wait it returns as soon as rec is queued.
@@ -118,7 +125,7 @@ func (l *Ledger) Record(ctx context.Context, rec *llm.Record, wait bool) error {
 	}
 	b, err := l.enqueue(ctx, body)
 	if err != nil {
-		bodies.Put(body)
+		release(body)
 		return err
 	}
 	if !wait {
@@ -143,7 +150,7 @@ func encode(rec *llm.Record) (*bytes.Buffer, error) {
 		err = fmt.Errorf("it has %d bytes, and the most is %d", body.Len(), maxBody)
 	}
 	if err != nil {
-		bodies.Put(body)
+		release(body)
 		return nil, fmt.Errorf("ledger: record %s cannot be written: %w", rec.ID, err)
 	}
 	return body, nil

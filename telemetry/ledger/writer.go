@@ -111,7 +111,7 @@ func (l *Ledger) commit(b *batch) {
 	}
 	l.mu.Unlock()
 	for _, body := range b.bodies {
-		bodies.Put(body)
+		release(body)
 	}
 	b.bodies, b.err = nil, c.Err
 	close(b.done)
