@@ -212,6 +212,9 @@ func modelsLogitsCommand() *cobra.Command {
 		if err != nil {
 			return usageError{err}
 		}
+		if top < 1 || threads < 0 {
+			return usageError{errors.New("--top must be at least 1, and --threads must not be negative")}
+		}
 		m, err := openModel(args[0], engine.Options{Threads: threads})
 		if err != nil {
 			return err
