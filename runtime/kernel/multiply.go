@@ -35,11 +35,32 @@ func (s *Scratch) multiplyTiles(wk *worker, r0, r1 int) {
 				t.min = &p.min[0]
 			}
 			tile(t, cols, a.size)
+			if p.late != nil {
+				addLate(wk.tile[:], p.late, a.d[g:], a.bias[g*per:], cols)
+			}
 			r := r0 + i*panelRows
 			rows := min(panelRows, w.Rows-r)
 			for c := range cols {
 				copy(s.dst[(c0+c)*w.Rows+r:][:rows], wk.tile[c*panelRows:])
 			}
+		}
+	}
+}
+
+// addLate adds to a tile of cols columns what [dotLate] is for each row and column,
+// from the scales and the sums of a group of activations.
+func addLate(tile, late, d []float32, bias []int32, cols int) {
+	for c := range cols {
+		var acc [panelRows]float32
+		for i := range len(late) / panelRows {
+			sum := -bias[i*groupCols+c] / 128
+			dsum := d[i/2*groupCols+c] * float32(sum)
+			for r, m := range late[i*panelRows:][:panelRows] {
+				acc[r] += float32(m * dsum)
+			}
+		}
+		for r, f := range acc {
+			tile[c*panelRows+r] += f
 		}
 	}
 }

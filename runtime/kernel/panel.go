@@ -13,7 +13,8 @@ type panel struct {
 	v     []byte    // [cols/4][panelRows][4], 128 added
 	scale []float32 // [cols/scaleSize][panelRows]
 	min   []float32 // [cols/32][panelRows], or nil
-	mins  []float32 // what min is when it is not nil
+	late  []float32 // [cols/16][panelRows], or nil
+	mins  []float32 // what min or late is when it is not nil
 }
 
 const (
@@ -27,10 +28,14 @@ func (p *panel) reserve(w *Weight) {
 	blocks, per := w.Cols/32, 32/scaleSize(w.Type)
 	p.v = grow(p.v, blocks*blockPanel)
 	p.scale = grow(p.scale, blocks*per*panelRows)
-	p.min = nil
-	if hasMin(w.Type) {
+	p.min, p.late = nil, nil
+	switch {
+	case hasMin(w.Type):
 		p.mins = grow(p.mins, blocks*panelRows)
 		p.min = p.mins
+	case hasLate(w.Type):
+		p.mins = grow(p.mins, 2*blocks*panelRows)
+		p.late = p.mins
 	}
 }
 
@@ -41,6 +46,7 @@ func (p *panel) pack(w *Weight, r0 int) {
 	if rows < panelRows {
 		clear(p.scale)
 		clear(p.min)
+		clear(p.late)
 	}
 	if rows == panelRows && havePack(w.Type) {
 		a := packArgs{
@@ -132,11 +138,18 @@ func (p *panel) packAny(w *Weight, r0, rows int) {
 	var v [256]int8
 	var raw [256]byte
 	var scale [16]float32
-	var mins [8]float32
+	var mins [16]float32
 	blocks := size / 32 // blocks of 32 in one of the type's
+	have := 0           // minimums in a block
+	switch {
+	case p.min != nil:
+		have = blocks
+	case p.late != nil:
+		have = 2 * blocks
+	}
 	for b := range w.Cols / size {
 		for r := range rows {
-			unpackBlock(w.Type, v[:size], scale[:blocks*per], mins[:blocks], w.row(r0 + r)[b*bytes:][:bytes])
+			unpackBlock(w.Type, v[:size], scale[:blocks*per], mins[:have], w.row(r0 + r)[b*bytes:][:bytes])
 			for i := range size {
 				raw[i] = byte(v[i]) ^ 0x80
 			}
@@ -147,10 +160,8 @@ func (p *panel) packAny(w *Weight, r0, rows int) {
 			for i, f := range scale[:blocks*per] {
 				p.scale[(b*blocks*per+i)*panelRows+r] = f
 			}
-			if p.min != nil {
-				for i, f := range mins[:blocks] {
-					p.min[(b*blocks+i)*panelRows+r] = f
-				}
+			for i, f := range mins[:have] {
+				p.mins[(b*have+i)*panelRows+r] = f
 			}
 		}
 	}

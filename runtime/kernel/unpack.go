@@ -9,8 +9,8 @@ import (
 func half(b []byte) float32 { return quant.HalfToFloat(binary.LittleEndian.Uint16(b)) }
 
 // unpackBlock splits one block of t into integers, scales and, if the type has
-// them, minimums. Scales and minimums are exact: a half times a small integer
-// fits a float32.
+// them, minimums, as many as reserve makes room for. Scales and minimums are
+// exact: a half times a small integer fits a float32.
 func unpackBlock(t quant.Type, v []int8, scale, mins []float32, b []byte) {
 	switch t {
 	case quant.Q8_0:
@@ -63,6 +63,32 @@ func unpackBlock(t quant.Type, v []int8, scale, mins []float32, b []byte) {
 				y[l+96] = int8(ql[l+32]>>4|h>>6<<4) - 32
 			}
 		}
+	case quant.IQ4_NL:
+		scale[0] = half(b)
+		for j, q := range b[2:18] {
+			v[j], v[j+16] = quant.LevelIQ4(q&15), quant.LevelIQ4(q>>4)
+		}
+	case quant.MXFP4:
+		scale[0] = quant.HalfPowerE8M0(b[0])
+		for j, q := range b[1:17] {
+			v[j], v[j+16] = quant.LevelE2M1(q&15), quant.LevelE2M1(q>>4)
+		}
+	case quant.Q2_K:
+		d, dmin := half(b[80:]), half(b[82:])
+		for i, sc := range b[:16] {
+			scale[i], mins[i] = d*float32(sc&15), -(dmin * float32(sc>>4))
+			twoBits(v[16*i:], b[16:80], i)
+		}
+	case quant.Q3_K:
+		d := half(b[108:])
+		for i := range 16 {
+			scale[i] = d * float32(quant.ScaleQ3(b[96:108], i))
+			y := v[16*i:][:16]
+			twoBits(y, b[32:96], i)
+			for l, h := range b[i%2*16:][:16] {
+				y[l] += int8(h>>(i/2)&1<<2) - 4
+			}
+		}
 	default:
 		panic("kernel: no integers in " + t.String())
 	}
@@ -73,6 +99,14 @@ func fiveBits(v []int8, high, q []byte, offset int8) {
 	for j, q := range q {
 		v[j] = int8(uint32(q&15)|h>>j&1<<4) - offset
 		v[j+16] = int8(uint32(q>>4)|h>>(j+16)&1<<4) - offset
+	}
+}
+
+// twoBits sets v to elements 16i to 16i+15 of the 256 whose two bits are in q[64].
+func twoBits(v []int8, q []byte, i int) {
+	shift := i % 8 / 2 * 2
+	for l, q := range q[i/8*32+i%2*16:][:16] {
+		v[l] = int8(q >> shift & 3)
 	}
 }
 

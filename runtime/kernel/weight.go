@@ -108,9 +108,10 @@ func (wk *worker) reserve(w *Weight, n int) {
 //
 //	for each block of 32 in order, or of 16 if the type has a scale for each 16:
 //		acc += float32(Σ v*q) * (scale * d)
-//		acc += min * (d * float32(Σ q))     if the type has a min
+//		acc += min * (d * float32(Σ q))     if the type has a min for each 32
 //
-// where each operation rounds to float32.
+// and for Q2_K, which has a min for each 16, the sum of min * (d * float32(Σ q))
+// over all of them added in the end, where each operation rounds to float32.
 func (w *Weight) MatMul(p *Pool, dst, x []float32, n int, s *Scratch) {
 	if n <= 0 || len(x)/n < w.Cols || len(dst)/n < w.Rows {
 		panic("kernel: Weight.MatMul: dst or x is too short")

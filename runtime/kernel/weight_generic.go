@@ -15,10 +15,14 @@ func (s *Scratch) multiplyRowByRow(wk *worker, r0, r1 int) {
 		}
 		for c := range s.n {
 			q, d, dsum := a.q[c*w.Cols:][:w.Cols], a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks]
+			dst := &s.dst[c*w.Rows+r]
 			if direct {
-				s.dst[c*w.Rows+r] = dotRow(w.Type, row, q, d)
-			} else {
-				s.dst[c*w.Rows+r] = dotBlocks(&wk.row, q, d, dsum)
+				*dst = dotRow(w.Type, row, q, d)
+				continue
+			}
+			*dst = dotBlocks(&wk.row, q, d, dsum)
+			if wk.row.late != nil {
+				*dst += dotLate(wk.row.late, q, d)
 			}
 		}
 	}
@@ -34,8 +38,8 @@ type rowArgs struct {
 	blocks     int // of 32
 }
 
-// dotUnpacked defines the product of a quantised row with a column: see
-// [Weight.MatMul] for its order.
+// dotUnpacked defines the product of a quantised row with a column, but for what
+// [dotLate] adds: see [Weight.MatMul] for its order.
 func dotUnpacked(w *unpacked, q []int8, d, dsum []float32) float32 {
 	var acc float32
 	per := len(w.scale) / len(d) // scales in a block of 32: 1 or 2
@@ -56,13 +60,24 @@ func dotUnpacked(w *unpacked, q []int8, d, dsum []float32) float32 {
 	return acc
 }
 
+// dotLate defines what the minimums of a type that has one for each 16 elements
+// add to the product of a row with a column.
+func dotLate(late []float32, q []int8, d []float32) float32 {
+	var acc float32
+	for i, m := range late {
+		acc += float32(m * float32(d[i/2]*float32(sum8(q[16*i:][:16]))))
+	}
+	return acc
+}
+
 // unpacked is a quantised row: element j is scale*v[j] + min, of its block.
 type unpacked struct {
 	v     []int8
 	scale []float32 // one for each 32 elements, or for each 16
 	min   []float32 // one for each 32 elements, or nil
+	late  []float32 // one for each 16 elements, or nil: what Q2_K has instead of min
 
-	mins []float32 // what min is when it is not nil
+	mins []float32 // what min or late is when it is not nil
 }
 
 // hasMin reports whether blocks of t have a minimum besides a scale.
@@ -74,9 +89,14 @@ func hasMin(t quant.Type) bool {
 	return false
 }
 
+// hasLate reports whether t has a minimum for each 16 elements. No assembly knows
+// of these: they are added to what it computes.
+func hasLate(t quant.Type) bool { return t == quant.Q2_K }
+
 // scaleSize returns how many elements of t share a scale.
 func scaleSize(t quant.Type) int {
-	if t == quant.Q6_K {
+	switch t {
+	case quant.Q2_K, quant.Q3_K, quant.Q6_K:
 		return 16
 	}
 	return 32
@@ -86,10 +106,14 @@ func scaleSize(t quant.Type) int {
 func (u *unpacked) reserve(t quant.Type, cols int) {
 	u.v = grow(u.v, cols)
 	u.scale = grow(u.scale, cols/scaleSize(t))
-	u.min = nil
-	if hasMin(t) {
+	u.min, u.late = nil, nil
+	switch {
+	case hasMin(t):
 		u.mins = grow(u.mins, cols/32)
 		u.min = u.mins
+	case hasLate(t):
+		u.mins = grow(u.mins, cols/16)
+		u.late = u.mins
 	}
 }
 
@@ -101,8 +125,8 @@ func (u *unpacked) unpack(t quant.Type, src []byte, cols int) {
 	for b := range cols / size {
 		v, scale := u.v[b*size:][:size], u.scale[b*scales:][:scales]
 		var mins []float32
-		if u.min != nil {
-			mins = u.min[b*scales:][:scales]
+		if u.min != nil || u.late != nil {
+			mins = u.mins[b*scales:][:scales] // no type has a scale for each 16 and a minimum for each 32
 		}
 		unpackBlock(t, v, scale, mins, src[b*bytes:][:bytes])
 	}

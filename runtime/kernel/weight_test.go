@@ -36,7 +36,7 @@ func each(t *testing.T, f func(t *testing.T)) {
 }
 
 // quantTypes are the types with integer kernels.
-var quantTypes = []quant.Type{quant.Q8_0, quant.Q4_0, quant.Q6_K, quant.Q4_1, quant.Q5_0, quant.Q5_1, quant.Q4_K, quant.Q5_K}
+var quantTypes = []quant.Type{quant.Q8_0, quant.Q4_0, quant.Q6_K, quant.Q4_1, quant.Q5_0, quant.Q5_1, quant.Q4_K, quant.Q5_K, quant.Q2_K, quant.Q3_K, quant.IQ4_NL, quant.MXFP4}
 
 // randomBlocks returns n elements of t: random bits everywhere, and halves of
 // moderate size for the scales.
@@ -51,6 +51,15 @@ func randomBlocks(t quant.Type, n int, r *rand.Rand) []byte {
 		halves = []int{0, 2}
 	case quant.Q6_K:
 		halves = []int{208}
+	case quant.Q2_K:
+		halves = []int{80, 82}
+	case quant.Q3_K:
+		halves = []int{108}
+	case quant.MXFP4: // a byte of exponent, near that of 1
+		halves = nil
+		for i := 0; i < len(b); i += t.BlockBytes() {
+			b[i] = 120 + b[i]%8
+		}
 	}
 	for i := 0; i < len(b); i += t.BlockBytes() {
 		for _, h := range halves {
@@ -83,6 +92,9 @@ func want(w *Weight, x []float32, n int) []float32 {
 		for r := range w.Rows {
 			u.unpack(w.Type, w.row(r), w.Cols)
 			dst[c*w.Rows+r] = dotUnpacked(&u, q, d, dsum)
+			if u.late != nil {
+				dst[c*w.Rows+r] += dotLate(u.late, q, d)
+			}
 		}
 	}
 	return dst
@@ -129,7 +141,7 @@ func TestNewWeightRejects(t *testing.T) {
 		{"short", quant.Q8_0, 2, 32, 67},
 		{"long", quant.Q8_0, 2, 32, 69},
 		{"a-row-more", quant.F32, 2, 3, 36},
-		{"unsupported", quant.Q2_K, 1, 256, 84},
+		{"unsupported", quant.Q8_1, 1, 32, 36},
 		{"unknown", quant.Type(99), 1, 1, 1},
 	}
 	for _, tt := range tests {
@@ -173,9 +185,12 @@ func TestMatMulAccuracy(t *testing.T) {
 						if u.min != nil {
 							part += math.Abs(float64(u.min[j/32]))
 						}
+						if u.late != nil {
+							part += math.Abs(float64(u.late[j/16]))
+						}
 						magnitude += part * top
 					}
-					bound := rounding + float64(cols/16+4)*ulp*magnitude
+					bound := rounding + float64(cols/16+5)*ulp*magnitude
 					if got := float64(dst[c*rows+i]); !(math.Abs(got-want) <= bound) {
 						t.Fatalf("row %d column %d: %g, want %g ± %g", i, c, got, want, bound)
 					}
