@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-ai/sluice/cloud/breaker"
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/internal/semconv"
 )
 
 // An Entry is a target and who speaks to it.
@@ -119,7 +120,7 @@ func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int,
 		a.Duration, a.Breaker = time.Since(a.Start), e.breaker.State()
 		span.SetAttributes(attribute.String("sluice.outcome", string(a.Outcome)), attribute.String("sluice.breaker", a.Breaker))
 		if a.Status != 0 {
-			span.SetAttributes(attribute.Int("http.response.status_code", a.Status))
+			span.SetAttributes(attribute.Int(semconv.HTTPStatus, a.Status))
 		}
 		if a.Outcome != llm.OK {
 			span.SetStatus(codes.Error, a.Code)

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/internal/semconv"
 )
 
 // errEmpty is a local answer that said nothing.
@@ -94,10 +95,10 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 		kind = trace.SpanKindInternal
 	}
 	ctx, span := x.r.tracer.Start(ctx, operation, trace.WithSpanKind(kind), trace.WithAttributes(
-		attribute.String("gen_ai.operation.name", "chat"),
-		attribute.String("gen_ai.provider.name", t.Provider),
-		attribute.String("gen_ai.request.model", t.Model),
-		attribute.Bool("gen_ai.request.stream", req.Stream),
+		attribute.String(semconv.OperationName, semconv.OperationChat),
+		attribute.String(semconv.ProviderName, t.Provider),
+		attribute.String(semconv.RequestModel, t.Model),
+		attribute.Bool(semconv.RequestStream, req.Stream),
 		attribute.String("sluice.target", t.ID),
 		attribute.String("sluice.hop", string(hop)),
 		attribute.String("sluice.zone.region", t.Zone.Region),
@@ -121,15 +122,20 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 		}
 	}
 	span.SetAttributes(
-		attribute.Int("gen_ai.usage.input_tokens", x.Usage.Input+x.Usage.Cached),
-		attribute.Int("gen_ai.usage.output_tokens", x.Usage.Output+x.Usage.Reasoning),
+		attribute.Int(semconv.InputTokens, x.Usage.Input+x.Usage.Cached),
+		attribute.Int(semconv.CacheReadTokens, x.Usage.Cached),
+		attribute.Int(semconv.OutputTokens, x.Usage.Output+x.Usage.Reasoning),
+		attribute.Int(semconv.ReasoningTokens, x.Usage.Reasoning),
 	)
+	if req.Stream && x.first > 0 {
+		span.SetAttributes(attribute.Float64(semconv.TimeToFirstChunk, x.first.Seconds()))
+	}
 	if gate.finish != "" {
-		span.SetAttributes(attribute.StringSlice("gen_ai.response.finish_reasons", []string{string(gate.finish)}))
+		span.SetAttributes(attribute.StringSlice(semconv.FinishReasons, []string{string(gate.finish)}))
 	}
 	if err != nil {
 		span.SetStatus(codes.Error, kindName(llm.KindOf(err)))
-		span.SetAttributes(attribute.String("error.type", kindName(llm.KindOf(err))))
+		span.SetAttributes(attribute.String(semconv.ErrorType, kindName(llm.KindOf(err))))
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/internal/semconv"
 )
 
 // An Exchange is one request on its way, with all that is known of it. It is
@@ -136,25 +138,29 @@ func (x *Exchange) decide(ctx context.Context) error {
 
 // ask puts one hop to policy. Any failure is a denial.
 func (x *Exchange) ask(ctx context.Context, hop llm.Hop) (llm.Decision, error) {
-	ctx, span := x.r.tracer.Start(ctx, "apply_guardrail policy", trace.WithAttributes(
-		attribute.String("gen_ai.operation.name", "apply_guardrail"),
-		attribute.String("gen_ai.guardrail.component.name", "sluice.policy"),
-		attribute.String("sluice.hop", string(hop)),
-	))
+	ctx, span := x.r.tracer.Start(ctx, "sluice.decide", trace.WithAttributes(attribute.String("sluice.hop", string(hop))))
 	defer span.End()
 	start := time.Now()
 	d, err := x.r.cfg.Policy.Decide(ctx, x.r.policyInput(x.Req, x.Findings, x.Assessment, hop, x.r.targets))
 	x.r.meters.decided(ctx, hop, d, err, time.Since(start))
 	if err != nil {
+		span.SetAttributes(attribute.String(semconv.ErrorType, "policy_failed"))
 		span.SetStatus(codes.Error, "policy failed")
 		return llm.Decision{}, policyFailed(err)
 	}
-	span.SetAttributes(
-		attribute.String("gen_ai.guardrail.policy.version", d.Revision),
-		attribute.Bool("sluice.policy.allow", d.Allow),
-		attribute.StringSlice("sluice.policy.targets", d.Targets),
-		attribute.StringSlice("sluice.policy.redact", d.Redact),
-	)
+	if span.IsRecording() {
+		span.SetAttributes(
+			attribute.Bool("sluice.policy.allow", d.Allow),
+			attribute.StringSlice("sluice.policy.targets", d.Targets),
+			attribute.StringSlice("sluice.policy.redact", d.Redact),
+		)
+		span.AddEvent(semconv.GuardrailEvent, trace.WithAttributes(
+			attribute.String(semconv.GuardrailName, "sluice.policy"),
+			attribute.String(semconv.GuardrailVersion, d.Revision),
+			attribute.String(semconv.GuardrailResult, "allow"),
+			attribute.String(semconv.GuardrailValue, strconv.FormatBool(d.Allow)),
+		))
+	}
 	return d, nil
 }
 

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-ai/sluice/internal/llm"
 )
+
+// recordTimeout bounds the wait for a durable record.
+const recordTimeout = 10 * time.Second
 
 // Record writes the exchange to the ledger. status is what the client gets.
 // When policy asks for a strict audit, Record returns only when the record is
@@ -22,10 +27,16 @@ func (x *Exchange) Record(ctx context.Context, status int) error {
 	}
 	strict := x.Decision.Obligations.Strict()
 	// A record outlives its client: a request that was cancelled is recorded too.
-	err := x.r.cfg.Recorder.Record(context.WithoutCancel(ctx), rec, strict)
+	// But it does not wait for ever on a disk that hangs.
+	ctx, span := x.r.tracer.Start(context.WithoutCancel(ctx), "sluice.record", trace.WithAttributes(attribute.Bool("sluice.record.strict", strict)))
+	defer span.End()
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	err := x.r.cfg.Recorder.Record(ctx, rec, strict)
 	if err == nil {
 		return nil
 	}
+	span.SetStatus(codes.Error, "the ledger refused the record")
 	x.r.cfg.Log.Error("the ledger refused a record", "decision", x.Req.ID, "err", err)
 	if !strict {
 		return nil

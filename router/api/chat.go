@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/internal/openai"
+	"github.com/sluice-ai/sluice/internal/semconv"
 	"github.com/sluice-ai/sluice/internal/sse"
 	"github.com/sluice-ai/sluice/router"
 )
@@ -156,7 +157,7 @@ func (s *Server) log(c *call, err error) {
 // done marks the span of an answered call.
 func (c *call) done(x *router.Exchange) {
 	c.span.SetAttributes(
-		attribute.Int("http.response.status_code", http.StatusOK),
+		attribute.Int(semconv.HTTPStatus, http.StatusOK),
 		attribute.String("sluice.route", string(x.Route)),
 		attribute.String("sluice.target", x.Target.ID),
 	)

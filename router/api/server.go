@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/internal/semconv"
 	"github.com/sluice-ai/sluice/router"
 )
 
@@ -117,9 +119,10 @@ func (s *Server) admitted(next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{id: "dec_" + ulid.Make().String(), at: time.Now()}
 		ctx := otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		_, path, _ := strings.Cut(r.Pattern, " ")
 		ctx, c.span = s.tracer.Start(ctx, r.Pattern, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-			attribute.String("http.request.method", r.Method),
-			attribute.String("http.route", r.Pattern),
+			attribute.String(semconv.HTTPMethod, r.Method),
+			attribute.String(semconv.HTTPRoute, path),
 			attribute.String("sluice.decision", c.id),
 		))
 		defer c.span.End()
@@ -165,7 +168,7 @@ func (s *Server) admit(ctx context.Context, c *call, w http.ResponseWriter, r *h
 // fail marks the call's span.
 func (c *call) fail(err error) {
 	f := failureOf(err)
-	c.span.SetAttributes(attribute.String("error.type", string(f.code)), attribute.Int("http.response.status_code", f.status))
+	c.span.SetAttributes(attribute.String(semconv.ErrorType, string(f.code)), attribute.Int(semconv.HTTPStatus, f.status))
 	if f.status >= 500 {
 		c.span.SetStatus(codes.Error, string(f.code))
 	}
