@@ -122,6 +122,9 @@ another place, and compare it later.`,
 					rep.First.Time.Format("2006-01-02 15:04:05Z07:00"), rep.First.ID, rep.Last.Time.Format("2006-01-02 15:04:05Z07:00"), rep.Last.ID, rep.Root)
 			}
 		}
+		if rep.Torn > 0 && !asJSON {
+			fmt.Fprintf(c.OutOrStdout(), "torn   %d bytes at the end: a record is being written now, or was when the process or the machine stopped\n", rep.Torn)
+		}
 		if rep.Problem != nil {
 			return fmt.Errorf("the ledger is broken: %w", rep.Problem)
 		}
