@@ -1,9 +1,10 @@
 """Scores a nano GGUF on a held-out file, next to the baselines and a control with random weights.
 
-    python evaluate.py [--model ../runtime/nano/nano.gguf] [--data ../testdata/eval/judge.jsonl] [--markdown]
+    python evaluate.py [--model ../runtime/nano/nano.gguf] [--data ../testdata/eval/judge.jsonl]
 
-A request counts as "local" when its label p > 0.5. AUC and accuracy use that; Brier and ECE compare the predicted
-probability with it too ("soft" columns compare with p itself). Intervals are 95 % bootstrap intervals over requests.
+A request counts as "local" when its label p > 0.5; those with p = 0.5 are left out. AUC and accuracy use that; Brier
+and ECE compare the predicted probability with it too ("soft" columns compare with p itself). Intervals are 95 %
+bootstrap intervals over requests. Everything is calibrated on the dev split of the training data, never here.
 """
 import argparse
 import random
@@ -56,7 +57,7 @@ def main():
     a.add_argument("--dev", action="store_true", help="use the dev split of the training data instead")
     args = a.parse_args()
     train, dev = data.split(data.load_seeds(report=lambda _: None))
-    items = dev if args.dev else data.read_jsonl(args.data)
+    items = [s for s in (dev if args.dev else data.read_jsonl(args.data)) if s["p"] != 0.5]
     p = [s["p"] for s in items]
     model, tok, kv = export.load(args.model)
     coder, digests = fit.Coder(tok), [data.digest_of(s) for s in items]

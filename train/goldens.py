@@ -1,7 +1,12 @@
-"""Writes testdata/judge/prompts.jsonl: requests with the prompt they must render to, in Python and in Go."""
+"""Writes what Python and Go must agree on.
+
+testdata/judge/prompts.jsonl         requests with the prompt they render to
+runtime/nano/testdata/golden.jsonl   prompts with nano's token ids and its logit(local) - logit(cloud)
+"""
 import json
 
-from sluice_train.prompt import ROOT, render
+from sluice_train import export, fit
+from sluice_train.prompt import ROOT, digest, render, segments
 
 LONG = "Summarise this. " + "The clerk read the minutes of the last meeting. " * 40 + "End of minutes."
 CASES = [
@@ -42,3 +47,12 @@ if __name__ == "__main__":
     with path.open("w", encoding="utf-8") as f:
         for c in CASES:
             f.write(json.dumps({"request": c, "prompt": render(c)}, ensure_ascii=False) + "\n")
+    model, tok, _ = export.load(ROOT / "runtime/nano/nano.gguf")
+    margin, task = fit.judge(model, fit.Coder(tok), [digest(c) for c in CASES])
+    path = ROOT / "runtime/nano/testdata/golden.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as f:
+        for c, m, t in zip(CASES, margin, task):
+            seg = segments(c)
+            f.write(json.dumps({"segments": [{"text": s, "special": x} for s, x in seg], "ids": tok.encode_segments(seg),
+                                "margin": round(m, 4), "task": t}, ensure_ascii=False) + "\n")

@@ -1,6 +1,6 @@
 """Trains nano and writes OUT/nano.gguf. Resumes when OUT holds a checkpoint.
 
-    python train.py [--out out/nano] [--minutes 60] [--threads 0]
+    python train.py [--out out/nano] [--epochs 24] [--threads 0]
 """
 import argparse
 import json
@@ -27,7 +27,7 @@ def vocabulary(texts: list[str], size: int) -> bpe.Tokenizer:
 def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--out", type=Path, default=Path(__file__).parent / "out/nano")
-    a.add_argument("--minutes", type=float, default=60)
+    a.add_argument("--epochs", type=int, default=fit.Plan.epochs)
     a.add_argument("--threads", type=int, default=0)
     a.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another value in Plan or Config")
     a.add_argument("--frames", type=float, nargs=2, default=[0.5, 0.2], help="share of generated requests, first and last")
@@ -53,7 +53,7 @@ def main():
         rng = random.Random("vocabulary")
         tok = vocabulary([data.digest_of(s) for s in train] + [data.digest_of(made(rng)) for _ in range(3000)], 8192)
         tok.save(saved)
-    config, plan = Config(vocab=len(tok.vocab)), fit.Plan(minutes=args.minutes, threads=args.threads)
+    config, plan = Config(vocab=len(tok.vocab)), fit.Plan(epochs=args.epochs, threads=args.threads)
     for s in args.set:
         name, value = s.split("=")
         setattr(config if hasattr(config, name) else plan, name, json.loads(value))

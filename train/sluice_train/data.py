@@ -14,7 +14,7 @@ ROLES = ("user", "assistant", "tool", "system")
 
 def read_jsonl(path: Path) -> list[dict]:
     out = []
-    for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for n, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
             try:
                 out.append(json.loads(line))

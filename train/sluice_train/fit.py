@@ -24,7 +24,8 @@ IM_END = 7
 @dataclass
 class Plan:
     seed: int = 1
-    minutes: float = 60  # wall time the schedule is laid out for
+    epochs: int = 24
+    epoch: int = 4000  # examples in an epoch, after which the dev set is looked at
     lr: float = 2e-3
     weight_decay: float = 0.1
     batch_tokens: int = 2560
@@ -37,7 +38,6 @@ class Plan:
     bpe_dropout: float = 0.1
     warmup: float = 0.03
     ema: float = 0.998
-    epoch: int = 4000  # examples between two looks at the dev set
     threads: int = 0
 
 
@@ -207,14 +207,13 @@ def train(out: Path, config: Config, plan: Plan, coder: Coder, source, dev, log=
     for layer in model.layers:
         layer.drop = plan.dropout
     dt = torch.bfloat16
-    budget = plan.minutes * 60
-    while at["spent"] < budget:
+    while at["epoch"] < plan.epochs:
         rng = random.Random(f"{plan.seed}/{at['epoch']}")
         torch.manual_seed(plan.seed * 1000 + at["epoch"])
         began, sums, seen, toks = time.time(), [0.0] * 3, 0, 0
-        start = at["spent"]
-        for batch in batches(source(rng, plan.epoch, min(1, start / budget)), coder, plan, rng):
-            f = min(1.0, (start + time.time() - began) / budget)
+        todo = batches(source(rng, plan.epoch, at["epoch"] / plan.epochs), coder, plan, rng)
+        for n, batch in enumerate(todo):
+            f = (at["epoch"] + n / len(todo)) / plan.epochs  # progress, 0 to 1
             lr = plan.lr * (f / plan.warmup if f < plan.warmup else
                             0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (f - plan.warmup) / (1 - plan.warmup))))
             for g in opt.param_groups:
