@@ -408,8 +408,13 @@ func (c *Config) validateProviders(bad func(string, ...any)) {
 		if p.BaseURL != "" && !strings.HasPrefix(p.BaseURL, "https://") && !strings.HasPrefix(p.BaseURL, "http://") {
 			bad("providers[%d] %q: base_url must begin with https:// or http://", i, p.Name)
 		}
-		if err := errors.Join(p.Breaker.Validate(), p.Retry.Validate()); err != nil {
-			bad("providers[%d] %q: %w", i, p.Name, err)
+		for _, part := range []struct {
+			key string
+			err error
+		}{{"breaker", p.Breaker.Validate()}, {"retry", p.Retry.Validate()}} {
+			if part.err != nil {
+				bad("providers[%d] %q: %s: %s", i, p.Name, part.key, strings.ReplaceAll(part.err.Error(), "\n", "; "))
+			}
 		}
 		for j, m := range p.Models {
 			if m.Name == "" {

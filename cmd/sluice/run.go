@@ -145,7 +145,7 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 func openPolicy(ctx context.Context, cfg *Config) (*opa.Policy, error) {
 	fsys, err := policyFS(cfg.Policy.Dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("policy: %w", err)
 	}
 	return opa.Open(ctx, policyConfig(cfg, fsys))
 }
