@@ -66,15 +66,11 @@ func TestLoadRefuses(t *testing.T) {
 			return true
 		}
 	}
-	tests := []struct {
-		name   string
-		fields map[string]any
-		change func(*gguf.Tensor) bool
-		want   string
-	}{
+	checkRefused(t, f, []refusal{
 		{"no-arch", map[string]any{"general.architecture": nil}, nil, "does not say what model"},
 		{"llama", map[string]any{"general.architecture": "llama"}, nil, `architecture "llama", and only LFM2`},
-		{"moe", map[string]any{"general.architecture": "lfm2moe"}, nil, "mixture-of-experts LFM2 model (lfm2moe), which is not supported yet"},
+		{"other-keys", map[string]any{"general.architecture": "lfm2moe"}, nil, "metadata lfm2moe.block_count is missing"},
+		{"adapter", map[string]any{"general.type": "adapter"}, nil, "LoRA adapter, not a model"},
 		{"mmproj", map[string]any{"general.architecture": "clip"}, nil, "mmproj"},
 		{"split", map[string]any{"split.count": uint16(3)}, nil, "one part of a model split into 3"},
 		{"encoder", map[string]any{"lfm2.attention.causal": false}, nil, "bidirectional"},
@@ -98,7 +94,19 @@ func TestLoadRefuses(t *testing.T) {
 		{"no-up", nil, without("blk.3.ffn_up.weight"), `tensor "blk.3.ffn_up.weight" is missing`},
 		{"in-proj", nil, resized("blk.1.shortconv.in_proj.weight", 128, 128), `tensor "blk.1.shortconv.in_proj.weight" has sizes [128 128] instead of [128 384]`},
 		{"flat", nil, resized("token_embd.weight", 128*640), `"token_embd.weight" is missing or not a matrix`},
-	}
+	})
+}
+
+// A refusal is a change to a file, and what the error must then say.
+type refusal struct {
+	name   string
+	fields map[string]any
+	change func(*gguf.Tensor) bool
+	want   string
+}
+
+func checkRefused(t *testing.T, f *gguf.File, tests []refusal) {
+	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m, err := Load(rewrite(t, f, tt.fields, tt.change))

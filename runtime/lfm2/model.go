@@ -45,7 +45,11 @@ func (m *Model) Forward(ctx context.Context, w *Work, batch []Span) error {
 		}
 		kernel.Add(w.y[:n*m.Dim], w.x) // x += y
 		w.norm(layer.ffnNorm)
-		w.swiglu(layer)
+		if layer.experts != nil {
+			w.mixture(layer.experts)
+		} else {
+			w.feedForward(layer.ffn, m.FFN, w.y, w.u, n)
+		}
 		kernel.Add(w.y[:n*m.Dim], w.x)
 	}
 	if rows > 0 {
@@ -106,13 +110,13 @@ func (w *Work) norm(weight []float32) {
 //	y = (C * z) Woutᵀ
 func (w *Work) shortConv(l int, c *shortConv) {
 	m, n := w.model, w.n
-	c.in.MatMul(w.pool, w.bcx, w.u, n, &w.scratch)
+	w.times(&c.in, w.bcx, w.u, n)
 	for t := range n {
 		s := &w.rows[t]
 		dst, bcx := w.u[t*m.Dim:][:m.Dim], w.bcx[t*3*m.Dim:][:3*m.Dim]
 		convStep(dst, bcx, c.taps, s.seq.Conv(l)) // rows of a sequence are in order
 	}
-	c.out.MatMul(w.pool, w.y, w.u, n, &w.scratch)
+	w.times(&c.out, w.y, w.u, n)
 }
 
 // convStep advances the convolution by one token: dst [d] from bcx [3][d],
@@ -145,9 +149,9 @@ func convStep(dst, bcx, taps, past []float32) {
 //	y = concat_h(softmax(q_h kᵀ/√hd + causal) v) Woᵀ       head h reads kv head h/(H/kv)
 func (w *Work) attention(l int, a *attention) {
 	m, n, hd := w.model, w.n, w.model.HeadDim
-	a.q.MatMul(w.pool, w.q, w.u, n, &w.scratch)
-	a.k.MatMul(w.pool, w.k, w.u, n, &w.scratch)
-	a.v.MatMul(w.pool, w.v, w.u, n, &w.scratch)
+	w.times(&a.q, w.q, w.u, n)
+	w.times(&a.k, w.k, w.u, n)
+	w.times(&a.v, w.v, w.u, n)
 	qDim, kvDim := m.Heads*hd, a.kvHeads*hd
 	for t := range n {
 		q, k := w.q[t*qDim:][:qDim], w.k[t*kvDim:][:kvDim]
@@ -164,7 +168,7 @@ func (w *Work) attention(l int, a *attention) {
 	}
 	w.layer, w.attn = l, a
 	w.pool.RunWorkers(a.kvHeads*n, w.attend)
-	a.out.MatMul(w.pool, w.y, w.o, n, &w.scratch)
+	w.times(&a.out, w.y, w.o, n)
 }
 
 // attendOne computes, for one token and one key-value head, the query heads that
@@ -199,16 +203,18 @@ func (w *Work) attendOne(worker, i int) {
 	}
 }
 
-// swiglu sets y to the feed-forward of u: Wdown(silu(Wgate u) * (Wup u)).
-func (w *Work) swiglu(l *layer) {
-	l.gate.MatMul(w.pool, w.gate, w.u, w.n, &w.scratch)
-	l.up.MatMul(w.pool, w.up, w.u, w.n, &w.scratch)
-	w.pool.Run(w.n, w.silu)
-	l.down.MatMul(w.pool, w.y, w.gate, w.n, &w.scratch)
+// feedForward sets y to Wdown(silu(Wgate x) * (Wup x)), for n rows of x, the
+// width of s being f.
+func (w *Work) feedForward(s *swiglu, f int, y, x []float32, n int) {
+	w.times(&s.gate, w.gate, x, n)
+	w.times(&s.up, w.up, x, n)
+	w.width = f
+	w.pool.Run(n, w.silu)
+	w.times(&s.down, y, w.gate, n)
 }
 
 func (w *Work) siluOne(t int) {
-	f := w.model.FFN
+	f := w.width
 	kernel.SiLUMul(w.gate[t*f:][:f], w.up[t*f:][:f])
 }
 
@@ -229,13 +235,13 @@ func (w *Work) logits(rows int) {
 		}
 	}
 	if asking == 1 {
-		m.output.MatMul(w.pool, dst, w.u, rows, &w.scratch)
+		w.times(&m.output, dst, w.u, rows)
 		return
 	}
 	if len(w.out) < rows*m.Vocab {
 		w.out = make([]float32, rows*m.Vocab)
 	}
-	m.output.MatMul(w.pool, w.out, w.u, rows, &w.scratch)
+	w.times(&m.output, w.out, w.u, rows)
 	from := 0
 	for _, s := range w.batch {
 		from += copy(s.Logits, w.out[from:])

@@ -129,6 +129,10 @@ func (n naive) forward(tokens []int32) [][]float64 {
 			add(n.attention(blk, u, n.KVHeads[l]))
 		}
 		u = normed(blk + "ffn_norm.weight")
+		if n.sparse(l) {
+			add(n.experts(blk, u))
+			continue
+		}
 		gate, up := times(u, n.matrix(blk+"ffn_gate.weight")), times(u, n.matrix(blk+"ffn_up.weight"))
 		for t := range gate {
 			for i, g := range gate[t] {
@@ -136,6 +140,9 @@ func (n naive) forward(tokens []int32) [][]float64 {
 			}
 		}
 		add(times(gate, n.matrix(blk+"ffn_down.weight")))
+	}
+	if n.f.Tensor("output.weight") != nil {
+		embed = n.matrix("output.weight")
 	}
 	return times(normed("token_embd_norm.weight"), embed)
 }
@@ -213,35 +220,47 @@ func (n naive) attention(blk string, u [][]float64, kv int) [][]float64 {
 
 // The forward pass agrees with the naive one at every position.
 func TestAgainstNaive(t *testing.T) {
-	m, file := synthetic(t, tiny)
-	f, err := gguf.Parse(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tokens := randomTokens(24, m.Vocab, 1)
-	want := naive{f, m.Config}.forward(tokens)
-	got := run(t, m, NewWork(m, testPool(t), 64), state.New(m.Shape(), 64), tokens, 64)
-	for i, row := range want {
-		for id, v := range row {
-			if g := float64(got[i*m.Vocab+id]); math.Abs(g-v) > 1e-4 {
-				t.Fatalf("position %d, id %d: logit %g, want %g", i, id, g, v)
+	for _, c := range []synth.Config{tiny, tinyMoE, {Size: "tiny", Type: "f32", Seed: 21, Untied: true}} {
+		m, file := synthetic(t, c)
+		f, err := gguf.Parse(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens := randomTokens(24, m.Vocab, 1)
+		want := naive{f, m.Config}.forward(tokens)
+		got := run(t, m, NewWork(m, testPool(t), 64), state.New(m.Shape(), 64), tokens, 64)
+		for i, row := range want {
+			for id, v := range row {
+				if g := float64(got[i*m.Vocab+id]); math.Abs(g-v) > 1e-4 {
+					t.Fatalf("%+v: position %d, id %d: logit %g, want %g", c, i, id, g, v)
+				}
 			}
 		}
 	}
 }
 
-// Cutting a prompt into chunks of any sizes changes logits by rounding only,
-// across page borders and the work's limit. So does reading on from a clone.
+// variants are the models of the metamorphic tests.
+func variants() (all []synth.Config) {
+	for _, size := range []string{"tiny", "tinymoe"} {
+		for _, typ := range []string{"f32", "bf16", "q8_0", "q4_0", "q4_k_m"} {
+			all = append(all, synth.Config{Size: size, Type: typ, Seed: 12, Untied: typ == "q8_0"})
+		}
+	}
+	return all
+}
+
+// Cutting a prompt into chunks of any sizes changes no bit of the logits, across
+// page borders and the work's limit. Nor does reading on from a clone.
 func TestChunksAndClones(t *testing.T) {
-	for _, typ := range []string{"f32", "q8_0", "q4_0"} {
-		t.Run(typ, func(t *testing.T) {
-			m, _ := synthetic(t, synth.Config{Size: "tiny", Type: typ, Seed: 12})
+	for _, c := range variants() {
+		t.Run(c.Size+"-"+c.Type, func(t *testing.T) {
+			m, _ := synthetic(t, c)
 			w := NewWork(m, testPool(t), 400)
 			tokens := randomTokens(300, m.Vocab, 2)
 			want := run(t, m, w, state.New(m.Shape(), 400), tokens, 400)
 			for _, sizes := range [][]int{{1}, {2}, {127, 1, 1, 64}, {128}, {299, 1}, {7, 250}} {
 				got := run(t, m, w, state.New(m.Shape(), 400), tokens, sizes...)
-				if d := farthest(got, want); d > 1e-4 {
+				if d := farthest(got, want); d != 0 {
 					t.Errorf("chunks of %v: logits differ by %g", sizes, d)
 				}
 			}
@@ -251,7 +270,7 @@ func TestChunksAndClones(t *testing.T) {
 				clone := seq.Clone()
 				run(t, m, w, seq, randomTokens(40, m.Vocab, 99), 7) // must not disturb the clone
 				got := run(t, m, w, clone, tokens[fork:], 33)
-				if d := farthest(got, want[fork*m.Vocab:]); d > 1e-4 {
+				if d := farthest(got, want[fork*m.Vocab:]); d != 0 {
 					t.Errorf("clone at %d: logits differ by %g", fork, d)
 				}
 			}
@@ -259,9 +278,15 @@ func TestChunksAndClones(t *testing.T) {
 	}
 }
 
-// What shares a batch with a sequence does not change it.
+// What shares a batch with a sequence does not change a bit of it.
 func TestBatch(t *testing.T) {
-	m, _ := synthetic(t, synth.Config{Size: "tiny", Type: "q4_0", Seed: 13})
+	for _, c := range variants() {
+		t.Run(c.Size+"-"+c.Type, func(t *testing.T) { testBatch(t, c) })
+	}
+}
+
+func testBatch(t *testing.T, c synth.Config) {
+	m, _ := synthetic(t, c)
 	w := NewWork(m, testPool(t), 64)
 	type one struct {
 		tokens []int32
@@ -285,7 +310,7 @@ func TestBatch(t *testing.T) {
 	}
 	for i, o := range all {
 		want := o.want[len(o.want)-o.rows*m.Vocab:]
-		if d := farthest(batch[i].Logits, want); d > 1e-4 {
+		if d := farthest(batch[i].Logits, want); d != 0 {
 			t.Errorf("sequence %d: logits differ by %g", i, d)
 		}
 		if o.seq.Pos() != len(o.tokens) {
@@ -400,8 +425,10 @@ func (d *dies) Err() error {
 }
 
 func TestDecodeDoesNotAllocate(t *testing.T) {
-	for _, typ := range []string{"f32", "f16", "q8_0", "q4_0"} {
-		m, _ := synthetic(t, synth.Config{Size: "tiny", Type: typ, Seed: 1})
+	for _, c := range []synth.Config{
+		{Type: "f32"}, {Type: "f16"}, {Type: "q8_0"}, {Type: "q4_0"}, {Size: "tinymoe", Type: "f16"}, {Size: "tinymoe", Type: "q4_0"},
+	} {
+		m, _ := synthetic(t, c)
 		w := NewWork(m, testPool(t), 16)
 		seq := state.New(m.Shape(), 1000)
 		if err := seq.Reserve(1000); err != nil {
@@ -417,7 +444,7 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 			step()
 		}
 		if n := testing.AllocsPerRun(200, step); n != 0 {
-			t.Errorf("%s: %v allocations per token", typ, n)
+			t.Errorf("%s %s: %v allocations per token", c.Size, c.Type, n)
 		}
 	}
 }

@@ -17,11 +17,16 @@ type Work struct {
 	q, o     []float32 // [max][H*hd] queries; what attention mixes
 	k, v     []float32 // [max][kv*hd]
 	cos, sin []float32 // [max][hd/2]
-	gate, up []float32 // [max][F]
+	gate, up []float32 // [max][F], F that of the widest feed-forward
+	routing  routing
+	low      []float32 // [n][r] of an adapter, grown on demand
+	wide     []float32 // [n][rows] of an adapter, grown on demand
 	out      []float32 // logits of several sequences, grown on demand
 	scratch  kernel.Scratch
 	workers  []workspace // one per thread of the pool
 	silu     func(i int)
+	gather   func(i int)
+	scatter  func(i int)
 	attend   func(worker, i int)
 
 	// The pass in progress.
@@ -30,6 +35,7 @@ type Work struct {
 	rows  []row // [n]
 	layer int
 	attn  *attention
+	width int // of the feed-forward in progress
 }
 
 // A row is one token of the batch.
@@ -44,25 +50,26 @@ type workspace struct {
 	part   []float32 // [hd]
 }
 
-// NewWork returns buffers for batches of up to max tokens, whose loops run on pool.
-func NewWork(m *Model, pool *kernel.Pool, max int) *Work {
-	kv := m.maxKVHeads() * m.HeadDim
-	make32 := func(n int) []float32 { return make([]float32, max*n) }
+// NewWork returns buffers for batches of up to size tokens, whose loops run on pool.
+func NewWork(m *Model, pool *kernel.Pool, size int) *Work {
+	kv, f := m.maxKVHeads()*m.HeadDim, max(m.FFN, m.ExpertFFN)
+	make32 := func(n int) []float32 { return make([]float32, size*n) }
 	w := &Work{
-		model: m, pool: pool, max: max,
+		model: m, pool: pool, max: size,
 		x: make32(m.Dim), u: make32(m.Dim), y: make32(m.Dim),
 		bcx: make32(3 * m.Dim),
 		q:   make32(m.Heads * m.HeadDim), o: make32(m.Heads * m.HeadDim),
 		k: make32(kv), v: make32(kv),
 		cos: make32(m.HeadDim / 2), sin: make32(m.HeadDim / 2),
-		gate: make32(m.FFN), up: make32(m.FFN),
-		rows:    make([]row, max),
+		gate: make32(f), up: make32(f),
+		routing: newRouting(&m.Config, size),
+		rows:    make([]row, size),
 		workers: make([]workspace, pool.Threads()),
 	}
 	for i := range w.workers {
 		w.workers[i].part = make([]float32, m.HeadDim)
 	}
-	w.silu, w.attend = w.siluOne, w.attendOne
+	w.silu, w.attend, w.gather, w.scatter = w.siluOne, w.attendOne, w.gatherOne, w.scatterOne
 	return w
 }
 
@@ -74,6 +81,7 @@ func (w *Work) begin(m *Model, batch []Span, n int) {
 	w.batch, w.n = batch, n
 	half, longest, t := m.HeadDim/2, 0, 0
 	for _, s := range batch {
+		first := t
 		for i, id := range s.Tokens {
 			pos := s.Seq.Pos() + i
 			w.rows[t] = row{s.Seq, pos}
@@ -82,6 +90,7 @@ func (w *Work) begin(m *Model, batch []Span, n int) {
 			longest = max(longest, pos+1)
 			t++
 		}
+		w.embedSides(w.x[first*m.Dim:t*m.Dim], s.Tokens)
 	}
 	for i := range w.workers {
 		if len(w.workers[i].scores) < longest { // by pages, as the sequences grow

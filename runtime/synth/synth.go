@@ -23,8 +23,10 @@ import (
 // A Config says what to write.
 type Config struct {
 	Size string // a name in [Sizes]. Default "tiny"
-	Type string // "f32", "f16", "bf16", "q8_0", "q4_0" or "q6_k". Default "q4_0"
+	Type string // a name in [Types]. Default "q4_0"
 	Seed uint64
+	// Untied gives the output a matrix of its own instead of the embedding's.
+	Untied bool
 }
 
 // A Shape is the size of a model, as the LFM2 reference's table 1.1 gives it.
@@ -38,34 +40,70 @@ type Shape struct {
 	Used      int // vocabulary rows with a token of their own; the rest are unused padding
 	Context   int
 	Attention []int // indices of the attention layers
+	Theta     float32
+
+	// Of a mixture of experts.
+	Experts   int // 0 in a dense model
+	Active    int // experts a token uses
+	ExpertFFN int
+	Dense     int // leading layers that are not sparse
 }
 
-// Sizes lists the names that Config.Size can have, smallest first. Tiny and mini
-// are for tests; mini's rows are long enough for K-quants.
-func Sizes() []string { return []string{"tiny", "mini", "350m", "700m", "1.2b", "2.6b"} }
+func (s Shape) arch() string {
+	if s.Experts > 0 {
+		return "lfm2moe"
+	}
+	return "lfm2"
+}
 
-var six = []int{2, 5, 8, 10, 12, 14}
+// Sizes lists the names that Config.Size can have, dense ones first. Tiny, mini
+// and tinymoe are for tests; mini's and tinymoe's rows are long enough for K-quants.
+func Sizes() []string {
+	return []string{"tiny", "mini", "230m", "350m", "700m", "1.2b", "2.6b", "2.5-2.6b", "tinymoe", "8b-a1b", "2.5-8b-a1b", "24b-a2b"}
+}
 
+var (
+	six   = []int{2, 5, 8, 10, 12, 14}
+	eight = []int{2, 5, 9, 13, 17, 21, 24, 27}
+	moe24 = []int{2, 6, 10, 14, 18, 21}
+	moe40 = []int{2, 6, 10, 14, 18, 22, 26, 30, 34, 38}
+)
+
+// shapes are those of table 1.1. Which layers of the 230M attend is not published;
+// the list here has as many as fit its pattern.
 var shapes = map[string]Shape{
-	"tiny": {5, 128, 4, 2, 320, 640, 600, 4096, []int{2, 4}},
-	"mini": {6, 256, 4, 2, 768, 1024, 1000, 8192, []int{2, 4, 5}},
-	"350m": {16, 1024, 16, 8, 4608, 65536, 64400, 128000, six},
-	"700m": {16, 1536, 24, 8, 6912, 65536, 64400, 128000, six},
-	"1.2b": {16, 2048, 32, 8, 8192, 65536, 64400, 128000, six},
-	"2.6b": {30, 2048, 32, 8, 10752, 65536, 64400, 128000, []int{2, 5, 9, 13, 17, 21, 24, 27}},
+	"tiny": {5, 128, 4, 2, 320, 640, 600, 4096, []int{2, 4}, 1e6, 0, 0, 0, 0},
+	"mini": {6, 256, 4, 2, 768, 1024, 1000, 8192, []int{2, 4, 5}, 1e6, 0, 0, 0, 0},
+
+	"230m":     {14, 1024, 16, 8, 2560, 65536, 64400, 128000, []int{2, 5, 8, 10, 12}, 1e6, 0, 0, 0, 0},
+	"350m":     {16, 1024, 16, 8, 4608, 65536, 64400, 128000, six, 1e6, 0, 0, 0, 0},
+	"700m":     {16, 1536, 24, 8, 6912, 65536, 64400, 128000, six, 1e6, 0, 0, 0, 0},
+	"1.2b":     {16, 2048, 32, 8, 8192, 65536, 64400, 128000, six, 1e6, 0, 0, 0, 0},
+	"2.6b":     {30, 2048, 32, 8, 10752, 65536, 64400, 128000, eight, 1e6, 0, 0, 0, 0},
+	"2.5-2.6b": {30, 2048, 32, 8, 10752, 128000, 128000, 131072, eight, 1e7, 0, 0, 0, 0},
+
+	"tinymoe":    {6, 256, 8, 2, 512, 640, 600, 8192, []int{2, 4}, 5e6, 8, 3, 256, 2},
+	"8b-a1b":     {24, 2048, 32, 8, 7168, 65536, 64400, 128000, moe24, 1e6, 32, 4, 1792, 2},
+	"2.5-8b-a1b": {24, 2048, 32, 8, 7168, 128000, 128000, 131072, moe24, 5e6, 32, 4, 1792, 2},
+	"24b-a2b":    {40, 2048, 32, 8, 11776, 65536, 64400, 128000, moe40, 1e6, 64, 4, 1536, 2},
 }
 
-// types maps Config.Type to the type of matrices and to general.file_type.
+// types maps Config.Type to the type of matrices and to general.file_type; more
+// is the type of the matrices that llama-quantize makes better in a mix.
 var types = map[string]struct {
-	weight   quant.Type
-	fileType uint32
+	weight, more quant.Type
+	fileType     uint32
 }{
-	"f32": {quant.F32, 0}, "f16": {quant.F16, 1}, "bf16": {quant.BF16, 32},
-	"q8_0": {quant.Q8_0, 7}, "q4_0": {quant.Q4_0, 2}, "q6_k": {quant.Q6_K, 18},
+	"f32": {quant.F32, quant.F32, 0}, "f16": {quant.F16, quant.F16, 1}, "bf16": {quant.BF16, quant.BF16, 32},
+	"q8_0": {quant.Q8_0, quant.Q8_0, 7}, "q4_0": {quant.Q4_0, quant.Q4_0, 2}, "q4_1": {quant.Q4_1, quant.Q4_1, 3},
+	"q5_0": {quant.Q5_0, quant.Q5_0, 8}, "q5_1": {quant.Q5_1, quant.Q5_1, 9}, "q6_k": {quant.Q6_K, quant.Q6_K, 18},
+	"q4_k_m": {quant.Q4_K, quant.Q6_K, 15}, "q5_k_m": {quant.Q5_K, quant.Q6_K, 17},
 }
 
 // Types lists the names that Config.Type can have.
-func Types() []string { return []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q6_k"} }
+func Types() []string {
+	return []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k_m", "q5_k_m", "q6_k"}
+}
 
 func (c Config) withDefaults() Config {
 	c.Size = strings.ToLower(cmp.Or(c.Size, "tiny"))
@@ -93,8 +131,9 @@ func Write(out io.Writer, c Config, progress func(done, total int64)) error {
 		return err
 	}
 	c = c.withDefaults()
-	b := builder{shape: shapes[c.Size], weight: types[c.Type].weight, seed: c.Seed, progress: progress}
-	b.metadata(c, types[c.Type].fileType)
+	t := types[c.Type]
+	b := builder{shape: shapes[c.Size], weight: t.weight, more: t.more, untied: c.Untied, seed: c.Seed, progress: progress}
+	b.metadata(c, t.fileType)
 	b.tensors()
 	b.total = b.w.Size()
 	_, err := b.w.WriteTo(out)
@@ -124,6 +163,8 @@ type builder struct {
 	w           gguf.Writer
 	shape       Shape
 	weight      quant.Type
+	more        quant.Type // of attn_v and ffn_down in some layers
+	untied      bool
 	seed        uint64
 	progress    func(done, total int64)
 	done, total int64
@@ -136,22 +177,29 @@ func (b *builder) metadata(c Config, fileType uint32) {
 	for _, l := range s.Attention {
 		kv[l] = int32(s.KVHeads)
 	}
-	w.Set("general.architecture", "lfm2")
+	w.Set("general.architecture", s.arch())
 	w.Set("general.type", "model")
 	w.Set("general.name", fmt.Sprintf("Synthetic LFM2 %s (random weights, seed %d)", strings.ToUpper(c.Size), c.Seed))
 	w.Set("general.size_label", strings.ToUpper(c.Size))
 	w.Set("general.file_type", fileType)
 	w.Set("general.quantization_version", uint32(2))
-	w.Set("lfm2.block_count", uint32(s.Layers))
-	w.Set("lfm2.context_length", uint32(s.Context))
-	w.Set("lfm2.embedding_length", uint32(s.Dim))
-	w.Set("lfm2.feed_forward_length", uint32(s.FFN))
-	w.Set("lfm2.attention.head_count", uint32(s.Heads))
-	w.Set("lfm2.attention.head_count_kv", kv)
-	w.Set("lfm2.attention.layer_norm_rms_epsilon", float32(1e-5))
-	w.Set("lfm2.rope.freq_base", float32(1e6))
-	w.Set("lfm2.vocab_size", uint32(s.Vocab))
-	w.Set("lfm2.shortconv.l_cache", uint32(taps))
+	w.Set(s.arch()+".block_count", uint32(s.Layers))
+	w.Set(s.arch()+".context_length", uint32(s.Context))
+	w.Set(s.arch()+".embedding_length", uint32(s.Dim))
+	w.Set(s.arch()+".feed_forward_length", uint32(s.FFN))
+	w.Set(s.arch()+".attention.head_count", uint32(s.Heads))
+	w.Set(s.arch()+".attention.head_count_kv", kv)
+	w.Set(s.arch()+".attention.layer_norm_rms_epsilon", float32(1e-5))
+	w.Set(s.arch()+".rope.freq_base", s.Theta)
+	w.Set(s.arch()+".vocab_size", uint32(s.Vocab))
+	w.Set(s.arch()+".shortconv.l_cache", uint32(taps))
+	if s.Experts > 0 {
+		w.Set("lfm2moe.expert_count", uint32(s.Experts))
+		w.Set("lfm2moe.expert_used_count", uint32(s.Active))
+		w.Set("lfm2moe.expert_feed_forward_length", uint32(s.ExpertFFN))
+		w.Set("lfm2moe.leading_dense_block_count", uint32(s.Dense))
+		w.Set("lfm2moe.expert_gating_func", uint32(2)) // sigmoid
+	}
 
 	v := newVocabulary(s)
 	w.Set("tokenizer.ggml.model", "gpt2")
@@ -179,13 +227,16 @@ func (b *builder) tensors() {
 	d, hd := s.Dim, s.Dim/s.Heads
 	b.matrix("token_embd.weight", b.embedType(), d, s.Vocab)
 	b.vector("token_embd_norm.weight", d, 2)
+	if b.untied {
+		b.matrix("output.weight", b.embedType(), d, s.Vocab)
+	}
 	for l := range s.Layers {
 		blk := fmt.Sprintf("blk.%d.", l)
 		b.vector(blk+"attn_norm.weight", d, 1)
 		if slices.Contains(s.Attention, l) {
 			b.matrix(blk+"attn_q.weight", b.weight, d, d)
 			b.matrix(blk+"attn_k.weight", b.weight, d, s.KVHeads*hd)
-			b.matrix(blk+"attn_v.weight", b.weight, d, s.KVHeads*hd)
+			b.matrix(blk+"attn_v.weight", b.better(slices.Index(s.Attention, l), len(s.Attention)), d, s.KVHeads*hd)
 			b.matrix(blk+"attn_output.weight", b.weight, d, d)
 			b.vector(blk+"attn_q_norm.weight", hd, 1.5)
 			b.vector(blk+"attn_k_norm.weight", hd, 1)
@@ -195,19 +246,43 @@ func (b *builder) tensors() {
 			b.matrix(blk+"shortconv.out_proj.weight", b.weight, d, d)
 		}
 		b.vector(blk+"ffn_norm.weight", d, 1)
+		down := b.better(l, s.Layers)
+		if s.Experts > 0 && l >= s.Dense {
+			b.float(blk+"ffn_gate_inp.weight", []int{d, s.Experts}, 0, rootInverse(d))
+			b.float(blk+"exp_probs_b.bias", []int{s.Experts}, 0, 0.2)
+			b.expertMatrix(blk+"ffn_gate_exps.weight", b.weight, d, s.ExpertFFN)
+			b.expertMatrix(blk+"ffn_up_exps.weight", b.weight, d, s.ExpertFFN)
+			b.expertMatrix(blk+"ffn_down_exps.weight", down, s.ExpertFFN, d)
+			continue
+		}
 		b.matrix(blk+"ffn_gate.weight", b.weight, d, s.FFN)
 		b.matrix(blk+"ffn_up.weight", b.weight, d, s.FFN)
-		b.matrix(blk+"ffn_down.weight", b.weight, s.FFN, d)
+		b.matrix(blk+"ffn_down.weight", down, s.FFN, d)
 	}
+}
+
+// better is the type of the i-th of n attn_v or ffn_down matrices: llama-quantize's
+// rule for mixes (section 9 of the reference).
+func (b *builder) better(i, n int) quant.Type {
+	if i < n/8 || i >= 7*n/8 || (i-n/8)%3 == 2 {
+		return b.more
+	}
+	return b.weight
+}
+
+// expertMatrix adds the matrices of all experts, as one tensor.
+func (b *builder) expertMatrix(name string, t quant.Type, cols, rows int) {
+	b.random(name, fit(t, cols), []int{cols, rows, b.shape.Experts}, 0, rootInverse(cols))
 }
 
 // embedType is the type of the tied embedding: llama-quantize treats it as the
 // output tensor and makes it Q6_K for every target below Q8_0.
 func (b *builder) embedType() quant.Type {
-	if b.weight == quant.Q4_0 {
-		return quant.Q6_K
+	switch b.weight {
+	case quant.F32, quant.F16, quant.BF16, quant.Q8_0:
+		return b.weight
 	}
-	return b.weight
+	return quant.Q6_K
 }
 
 // fit is t, or Q8_0 where rows are too short for t's blocks, as llama-quantize

@@ -21,8 +21,9 @@ import (
 func TestParameterCounts(t *testing.T) {
 	for size, want := range map[string]int64{
 		"350m": 354_483_968, "700m": 742_489_344, "1.2b": 1_170_340_608, "2.6b": 2_569_272_320,
+		"2.5-2.6b": 2_697_198_592, "8b-a1b": 8_339_930_560, "24b-a2b": 23_843_661_440,
 	} {
-		b := builder{shape: shapes[size], weight: quant.F32}
+		b := builder{shape: shapes[size], weight: quant.F32, more: quant.F32}
 		b.tensors()
 		if got := b.w.Size() / 4; got != want {
 			t.Errorf("%s has %d parameters, want %d", size, got, want)
