@@ -156,8 +156,8 @@ func (s *suite) spans(t *testing.T) {
 	}
 	const root = "POST /v1/chat/completions"
 	for name, parent := range map[string]string{
-		root: "", "sluice.admit": root, "sluice.inspect": root, "sluice.assess": root, "apply_guardrail policy": root,
-		"chat local/cloud": root, "sluice.attempt": "chat local/cloud",
+		root: "", "sluice.admit": root, "sluice.inspect": root, "sluice.assess": root, "sluice.decide": root,
+		"chat local/cloud": root, "sluice.attempt": "chat local/cloud", "sluice.record": root,
 	} {
 		sp, ok := byName[name]
 		want := spanID // the client's

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,6 +88,59 @@ func (s *suite) badPolicy(t *testing.T) string {
 	writeConfig(t, dir+"/broken.rego", "package sluice\n\n# A comment.\ndecision := {\"allow\": nonsense}\n")
 	return dir
 }
+
+// noChatAtHome is the gateway as it comes, with nano alone, and a cloud that
+// nobody listens at: what cannot be answered is refused at once, and clearly.
+func (s *suite) noChatAtHome(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to cancel
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	l.Close()
+	config := filepath.Join(s.dir, "bare.yaml")
+	writeConfig(t, config, fmt.Sprintf(`
+keys: [{name: plain, secret: "${KEY_PLAIN}"}, {name: acme, secret: "${KEY_ACME}", tenant: acme}]
+policy: {timeout: 10s}
+providers:
+  - {name: dead, base_url: "http://%s/v1", retry: {max: -1}, zone: {region: US, retention_days: 0, trains: false}, models: [{name: m}]}
+`, nobody))
+	p := start(t, "the bare gateway", s.bin, keyEnv, "--config", config, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+		"--data-dir", filepath.Join(s.dir, "bare-data"))
+	p.key = plainKey
+	refused := func(t *testing.T, a *answer, status int, code, message string) {
+		t.Helper()
+		a.expect(t, status, "blocked", "none")
+		if a.code != code || !strings.Contains(a.message, message) || len(a.message) > 250 || strings.Contains(a.message, nobody) {
+			t.Errorf("code %s, message %q; want %s and %q", a.code, a.message, code, message)
+		}
+	}
+	bothWays(t, func(t *testing.T, stream bool) {
+		refused(t, p.chat(t, stream, ask("auto", "Nobody is at home, and nobody abroad")), 503, "upstream_unavailable", "try again later")
+		refused(t, p.chat(t, stream, ask("local", "Nobody is at home, and nobody abroad")), 503, "local_model_insufficient", "--model FILE")
+		refused(t, p.chat(t, stream, ask("auto", "Write to "+email+" about it"), header{"Authorization", "Bearer " + acmeKey}),
+			403, "residency_no_target", "residency")
+	})
+	r := sluice(t, s.bin, "chat", "--url", p.base, "--key", plainKey, "hello", "there")
+	if r.exit != 1 || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "try again later") {
+		t.Errorf("sluice chat: exit code %d\n%s%s", r.exit, r.stdout, r.stderr)
+	}
+	r = sluice(t, s.bin, "chat", "--url", p.base, "--key", "sk-nobody", "hello")
+	if r.exit != 1 || !strings.Contains(r.stderr, "API key is not known") {
+		t.Errorf("sluice chat with a wrong key: exit code %d\n%s%s", r.exit, r.stdout, r.stderr)
+	}
+	r = sluice(t, s.bin, "chat", "--url", s.gw.base, "--key", plainKey, "--model", "local", "hello")
+	if r.exit != 0 || strings.TrimSpace(r.stdout) == "" || !strings.Contains(r.stderr, "(local: local/home, dec_") {
+		t.Errorf("sluice chat: exit code %d\n%s%s", r.exit, r.stdout, r.stderr)
+	}
+	s.gw.mu.Lock()
+	s.gw.want[chatDecision.FindString(r.stderr)] = expected{"local", 200}
+	s.gw.mu.Unlock()
+	p.stop(t, patience)
+	noLeaks(t, "the log of "+p.name, []byte(p.stderr.String()), email, plainKey, acmeKey)
+}
+
+var chatDecision = regexp.MustCompile(`dec_\w+`)
 
 // shutdown lets a running stream end, and then ends with exit code 0.
 func (s *suite) shutdown(t *testing.T) {

@@ -146,6 +146,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("breakers", s.breakers)
 	t.Run("reload", s.reload)
 	t.Run("metrics", s.metrics)
+	t.Run("no-chat-at-home", s.noChatAtHome)
 	t.Run("shutdown", s.shutdown)
 	if t.Failed() {
 		return // the ledger cannot be as expected
