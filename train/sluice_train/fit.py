@@ -24,7 +24,7 @@ IM_END = 7
 @dataclass
 class Plan:
     seed: int = 1
-    epochs: int = 24
+    epochs: int = 22
     epoch: int = 4000  # examples in an epoch, after which the dev set is looked at
     lr: float = 2e-3
     weight_decay: float = 0.1

@@ -118,7 +118,7 @@ class Data(unittest.TestCase):
         self.assertFalse({data.key(s) for s in train} & {data.key(s) for s in dev})
 
     def test_every_frame_expands(self):
-        for lang in ("en", "de", "fr"):
+        for lang in ("en", "de", "fr", "es", "it"):
             f, rng = Frames(lang, data.DATA), random.Random(0)
             for _, _, templates in f.groups:
                 for t in templates:
