@@ -46,7 +46,7 @@ type Router struct {
 // sparse reports whether layer l is a mixture of experts.
 func (c *Config) sparse(l int) bool { return c.Experts > 0 && l >= c.DenseLayers }
 
-// Shape returns what a sequence of this model remembers.
+// Shape returns what a sequence of this model remembers, keys and values in F32.
 func (c *Config) Shape() state.Shape {
 	return state.Shape{KVHeads: c.KVHeads, HeadDim: c.HeadDim, Dim: c.Dim, Taps: c.Taps}
 }

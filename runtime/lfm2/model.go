@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/sluice-ai/sluice/runtime/kernel"
+	"github.com/sluice-ai/sluice/runtime/quant"
 	"github.com/sluice-ai/sluice/runtime/state"
 )
 
@@ -178,26 +179,27 @@ func (w *Work) attendOne(worker, i int) {
 	group := m.Heads / w.attn.kvHeads
 	head, t := i/w.n, i%w.n
 	row := &w.rows[t]
-	pages := row.seq.Pages(w.layer)
+	pages, kv := row.seq.Pages(w.layer), row.seq.KV()
 	scratch := &w.workers[worker]
 	scores, part := scratch.scores[:row.pos+1], scratch.part
+	first := head * state.PageLen * quant.RowBytes(kv, hd) // of the head's rows in a page
 	scale := float32(1 / math.Sqrt(float64(hd)))
 	for h := head * group; h < (head+1)*group; h++ {
 		q := w.q[(t*m.Heads+h)*hd:][:hd]
 		for from := 0; from < len(scores); from += state.PageLen {
 			to := min(from+state.PageLen, len(scores))
-			kernel.AttnScores(scores[from:to], q, pages[from/state.PageLen].K[head*state.PageLen*hd:], hd, scale)
+			kernel.KVScores(kv, scores[from:to], q, pages[from/state.PageLen].K[first:], scale)
 		}
 		kernel.Softmax(scores)
 		o := w.o[(t*m.Heads+h)*hd:][:hd]
 		for from := 0; from < len(scores); from += state.PageLen {
 			to := min(from+state.PageLen, len(scores))
-			v := pages[from/state.PageLen].V[head*state.PageLen*hd:]
+			v := pages[from/state.PageLen].V[first:]
 			if from == 0 {
-				kernel.AttnMix(o, scores[:to], v, hd)
+				kernel.KVMix(kv, o, scores[:to], v)
 				continue
 			}
-			kernel.AttnMix(part, scores[from:to], v, hd)
+			kernel.KVMix(kv, part, scores[from:to], v)
 			kernel.Add(part, o)
 		}
 	}

@@ -6,17 +6,26 @@
 // the sequence; a step that is abandoned before Commit leaves no trace. That is
 // what makes cancelling in the middle of a forward pass safe.
 //
-// Keys and values live in pages of [PageLen] tokens that are never moved. A full
-// page never changes again, so [Seq.Clone] shares it: a clone costs one partly
-// filled page per attention layer and the convolution state. A convolution state
-// cannot be cut back to an earlier position, so neither can a Seq: whoever wants
-// to return to a position keeps a clone of it.
+// Keys and values live in pages of [PageLen] tokens, in F32, F16 or Q8_0. A
+// [Seq.Clone] shares all pages; whoever of the sharers first writes to the last,
+// partly filled one copies it. A convolution state cannot be cut back to an
+// earlier position, so neither can a Seq: whoever wants to return to a position
+// keeps a clone of it.
+//
+// # Memory
+//
+// A [Budget] counts every page once, however many sequences share it. It learns
+// that a sequence is no longer used from [Seq.Release].
 package state
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
+
+	"github.com/sluice-ai/sluice/runtime/kernel"
+	"github.com/sluice-ai/sluice/runtime/quant"
 )
 
 // PageLen is the number of tokens in a page of keys and values.
@@ -44,25 +53,85 @@ type Shape struct {
 	HeadDim int
 	Dim     int // channels of a convolution
 	Taps    int // of a convolution: Taps-1 past inputs are kept
+	// KV is the type of keys and values: F32 (the zero value), F16 or Q8_0.
+	KV quant.Type
 }
 
-// A Page holds keys and values of PageLen tokens, [kvHeads][PageLen][headDim] each.
-type Page struct{ K, V []float32 }
+// Validate reports a type of keys and values that heads of this size cannot have.
+func (s Shape) Validate() error {
+	if !kernel.KVSupported(s.KV, s.HeadDim) {
+		return fmt.Errorf("keys and values of %d elements cannot be kept as %v", s.HeadDim, s.KV)
+	}
+	return nil
+}
 
-// A Seq is the memory of one sequence. It belongs to one goroutine at a time.
+// RowBytes returns the bytes of one head's key, or value.
+func (s Shape) RowBytes() int { return quant.RowBytes(s.KV, s.HeadDim) }
+
+// TokenBytes returns the bytes of keys and values that each token adds; they are
+// taken for [PageLen] tokens at a time.
+func (s Shape) TokenBytes() int {
+	n := 0
+	for _, heads := range s.KVHeads {
+		n += 2 * heads * s.RowBytes()
+	}
+	return n
+}
+
+// FixedBytes returns the bytes a sequence takes whatever its length.
+func (s Shape) FixedBytes() int {
+	n := 0
+	for _, heads := range s.KVHeads {
+		if heads == 0 {
+			n += 2 * 4 * (s.Taps - 1) * s.Dim
+		}
+	}
+	return n
+}
+
+// Bytes returns what a sequence of so many tokens takes, pages being whole.
+func (s Shape) Bytes(tokens int) int64 {
+	return int64(s.FixedBytes()) + int64(s.pages(tokens))*PageLen*int64(s.TokenBytes())
+}
+
+func (s Shape) pages(tokens int) int { return (tokens + PageLen - 1) / PageLen }
+
+// A Page holds keys and values of PageLen tokens: [kvHeads][PageLen] rows of
+// [Shape.RowBytes] each.
+type Page struct {
+	K, V []byte
+	refs atomic.Int32 // sequences that hold it
+}
+
+func newPage(size int) *Page {
+	kv := make([]byte, 2*size)
+	p := &Page{K: kv[:size:size], V: kv[size:]}
+	p.refs.Store(1)
+	return p
+}
+
+// A Seq is the memory of one sequence. It belongs to one goroutine at a time,
+// but for Clone.
 type Seq struct {
-	shape Shape
-	limit int
-	pos   int      // tokens committed
-	pages [][]Page // [layer], none for convolution layers
-	conv  [][]float32
-	next  [][]float32 // like conv, being written by the step in progress
+	shape  Shape
+	limit  int
+	budget *Budget
+	pos    int       // tokens committed
+	pages  [][]*Page // [layer], none for convolution layers
+	conv   [][]float32
+	next   [][]float32 // like conv, being written by the step in progress
+
+	fixed bool  // the budget knows of the convolution states
+	grant int64 // bytes taken from the budget for pages to come
 }
 
 // New returns an empty sequence that can grow to limit tokens.
-func New(shape Shape, limit int) *Seq {
+func New(shape Shape, limit int) *Seq { return NewWithin(nil, shape, limit) }
+
+// NewWithin is New for a sequence whose memory b counts. [Seq.Release] ends that.
+func NewWithin(b *Budget, shape Shape, limit int) *Seq {
 	n := len(shape.KVHeads)
-	s := &Seq{shape: shape, limit: limit, pages: make([][]Page, n), conv: make([][]float32, n), next: make([][]float32, n)}
+	s := &Seq{shape: shape, limit: limit, budget: b, pages: make([][]*Page, n), conv: make([][]float32, n), next: make([][]float32, n)}
 	for l, heads := range shape.KVHeads {
 		if heads == 0 {
 			s.conv[l] = make([]float32, (shape.Taps-1)*shape.Dim)
@@ -78,24 +147,108 @@ func (s *Seq) Pos() int { return s.pos }
 // Limit returns the number of tokens it can have.
 func (s *Seq) Limit() int { return s.limit }
 
+// KV returns the type of its keys and values.
+func (s *Seq) KV() quant.Type { return s.shape.KV }
+
+// Promise takes from the budget what n more tokens will need, so that steps until
+// then cannot fail for memory. It fails with a [*MemoryError] if that is not
+// there now, and with a [*ContextError] if the tokens do not fit the limit.
+func (s *Seq) Promise(n int) error {
+	if n > s.limit-s.pos {
+		return &ContextError{Needed: s.pos + n, Limit: s.limit}
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	var need int64
+	want := s.shape.pages(s.pos + n)
+	for l, heads := range s.shape.KVHeads {
+		if heads > 0 {
+			need += int64(max(0, want-len(s.pages[l])) * s.pageBytes(l))
+			if s.sharesLast(l) {
+				need += int64(s.pageBytes(l))
+			}
+		}
+	}
+	if need -= s.grant; need <= 0 {
+		return nil
+	}
+	if err := s.budget.take(need); err != nil {
+		return err
+	}
+	s.grant += need
+	return nil
+}
+
+// begin makes the budget know of the sequence.
+func (s *Seq) begin() error {
+	if s.fixed {
+		return nil
+	}
+	err := s.budget.take(int64(s.shape.FixedBytes()))
+	s.fixed = err == nil
+	return err
+}
+
+func (s *Seq) pageBytes(layer int) int {
+	return 2 * s.shape.KVHeads[layer] * PageLen * s.shape.RowBytes()
+}
+
+// page allocates a page of a layer.
+func (s *Seq) page(layer int) (*Page, error) {
+	size := s.pageBytes(layer)
+	if s.grant >= int64(size) {
+		s.grant -= int64(size)
+	} else if err := s.budget.take(int64(size)); err != nil {
+		return nil, err
+	}
+	return newPage(size / 2), nil
+}
+
+// drop lets go of a page.
+func (s *Seq) drop(p *Page) {
+	if p.refs.Add(-1) == 0 {
+		s.budget.give(int64(len(p.K) + len(p.V)))
+	}
+}
+
+// sharesLast reports whether the next token would be written to a shared page.
+func (s *Seq) sharesLast(layer int) bool {
+	return s.pos%PageLen != 0 && s.pages[layer][s.pos/PageLen].refs.Load() > 1
+}
+
 // Reserve makes room for n more tokens, so that steps until then allocate
-// nothing. It fails with a [*ContextError] if they do not fit.
+// nothing. It fails with a [*ContextError] if they do not fit the limit, and with
+// a [*MemoryError] if the budget does not have their memory.
 func (s *Seq) Reserve(n int) error {
 	if n > s.limit-s.pos {
 		return &ContextError{Needed: s.pos + n, Limit: s.limit}
 	}
-	want := (s.pos + n + PageLen - 1) / PageLen
+	if err := s.begin(); err != nil {
+		return err
+	}
+	want := s.shape.pages(s.pos + n)
 	for l, heads := range s.shape.KVHeads {
+		if heads > 0 && n > 0 && s.sharesLast(l) {
+			p, err := s.page(l)
+			if err != nil {
+				return err
+			}
+			last := &s.pages[l][s.pos/PageLen]
+			copy(p.K, (*last).K)
+			copy(p.V, (*last).V)
+			s.drop(*last)
+			*last = p
+		}
 		for heads > 0 && len(s.pages[l]) < want {
-			s.pages[l] = append(s.pages[l], newPage(heads*PageLen*s.shape.HeadDim))
+			p, err := s.page(l)
+			if err != nil {
+				return err
+			}
+			s.pages[l] = append(s.pages[l], p)
 		}
 	}
 	return nil
-}
-
-func newPage(n int) Page {
-	kv := make([]float32, 2*n)
-	return Page{K: kv[:n:n], V: kv[n:]}
 }
 
 // Begin starts a step of n tokens: it reserves their room and prepares the
@@ -113,17 +266,17 @@ func (s *Seq) Begin(n int) error {
 // Put stores key and value, [kvHeads][headDim] each, of the token at pos for an
 // attention layer. Pos lies within the step in progress.
 func (s *Seq) Put(layer, pos int, k, v []float32) {
-	hd, page, at := s.shape.HeadDim, s.pages[layer][pos/PageLen], pos%PageLen
+	hd, size, page := s.shape.HeadDim, s.shape.RowBytes(), s.pages[layer][pos/PageLen]
 	for h := range s.shape.KVHeads[layer] {
-		to := (h*PageLen + at) * hd
-		copy(page.K[to:to+hd], k[h*hd:])
-		copy(page.V[to:to+hd], v[h*hd:])
+		to := (h*PageLen + pos%PageLen) * size
+		kernel.KVStore(s.shape.KV, page.K[to:to+size], k[h*hd:(h+1)*hd])
+		kernel.KVStore(s.shape.KV, page.V[to:to+size], v[h*hd:(h+1)*hd])
 	}
 }
 
 // Pages returns the keys and values of an attention layer; page i holds the
 // tokens from i*PageLen on. They are to be read only up to the step in progress.
-func (s *Seq) Pages(layer int) []Page { return s.pages[layer] }
+func (s *Seq) Pages(layer int) []*Page { return s.pages[layer] }
 
 // Conv returns the last Taps-1 inputs of a convolution layer, [Taps-1][Dim],
 // oldest first, for the step in progress to shift its own into.
@@ -135,35 +288,49 @@ func (s *Seq) Commit(n int) {
 	s.conv, s.next = s.next, s.conv
 }
 
-// Clone returns an independent copy. The two share the pages that are full.
+// Clone returns an independent sequence in the same state. The two share all
+// pages until one of them writes. Several goroutines may clone a sequence at the
+// same time if nobody advances it. The clone is empty-handed as to promises.
 func (s *Seq) Clone() *Seq {
-	c := &Seq{shape: s.shape, limit: s.limit, pos: s.pos, pages: make([][]Page, len(s.pages)), conv: make([][]float32, len(s.conv)), next: make([][]float32, len(s.next))}
-	full := s.pos / PageLen
+	c := NewWithin(s.budget, s.shape, s.limit)
+	c.pos = s.pos
+	held := s.shape.pages(s.pos)
 	for l, pages := range s.pages {
-		if s.shape.KVHeads[l] == 0 {
-			c.conv[l] = slices.Clone(s.conv[l])
-			c.next[l] = make([]float32, len(s.next[l]))
-			continue
-		}
-		c.pages[l] = slices.Clone(pages[:full])
-		if s.pos%PageLen != 0 {
-			last := newPage(len(pages[full].K))
-			copy(last.K, pages[full].K)
-			copy(last.V, pages[full].V)
-			c.pages[l] = append(c.pages[l], last)
+		copy(c.conv[l], s.conv[l])
+		if s.shape.KVHeads[l] > 0 {
+			c.pages[l] = slices.Clone(pages[:held])
+			for _, p := range c.pages[l] {
+				p.refs.Add(1)
+			}
 		}
 	}
 	return c
 }
 
+// Release gives the sequence's memory back to its budget; what clones share stays
+// counted until they are released too. The sequence must not be used afterwards,
+// but for releasing it again, which is harmless.
+func (s *Seq) Release() {
+	for l, pages := range s.pages {
+		for _, p := range pages {
+			s.drop(p)
+		}
+		s.pages[l] = nil
+	}
+	if s.fixed {
+		s.budget.give(int64(s.shape.FixedBytes()))
+	}
+	s.budget.give(s.grant)
+	s.pos, s.limit, s.grant, s.fixed = 0, 0, 0, false
+}
+
 // Bytes returns the memory the sequence holds, shared pages included.
 func (s *Seq) Bytes() int {
-	n := 0
-	for l := range s.pages {
-		for _, p := range s.pages[l] {
-			n += 8 * len(p.K)
+	n := s.shape.FixedBytes()
+	for _, pages := range s.pages {
+		for _, p := range pages {
+			n += len(p.K) + len(p.V)
 		}
-		n += 8 * len(s.conv[l])
 	}
 	return n
 }

@@ -1,9 +1,14 @@
 package state
 
 import (
+	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
+	"sync"
 	"testing"
+
+	"github.com/sluice-ai/sluice/runtime/quant"
 )
 
 var shape = Shape{KVHeads: []int{0, 2}, HeadDim: 3, Dim: 4, Taps: 3}
@@ -30,15 +35,20 @@ func step(t *testing.T, s *Seq, n int, mark float32, commit bool) {
 	}
 }
 
+// float returns the i-th float32 of b.
+func float(b []byte, i int) float32 {
+	return math.Float32frombits(binary.NativeEndian.Uint32(b[4*i:]))
+}
+
 func check(t *testing.T, s *Seq, what string, marks func(pos int) float32) {
 	t.Helper()
 	for pos := range s.Pos() {
 		p, at := s.Pages(1)[pos/PageLen], pos%PageLen
 		want := float32(pos) + marks(pos)
-		if got := p.K[at*3]; got != want {
+		if got := float(p.K, at*3); got != want {
 			t.Fatalf("%s: head 0 key of %d is %g, want %g", what, pos, got, want)
 		}
-		if got := p.V[(PageLen+at)*3]; got != want+1 {
+		if got := float(p.V, (PageLen+at)*3); got != want+1 {
 			t.Fatalf("%s: head 1 value of %d is %g, want %g", what, pos, got, want+1)
 		}
 	}
@@ -113,5 +123,108 @@ func TestReservedStepsDoNotAllocate(t *testing.T) {
 		s.Commit(1)
 	}); n != 0 {
 		t.Errorf("%v allocations per token", n)
+	}
+}
+
+// A budget counts pages once, promises as if they were pages, and gets everything back.
+func TestBudget(t *testing.T) {
+	page := int64(2 * 2 * PageLen * 3 * 4) // of the one attention layer
+	fixed := int64(shape.FixedBytes())
+	if got := shape.Bytes(PageLen + 1); got != fixed+2*page {
+		t.Fatalf("Bytes = %d, want %d", got, fixed+2*page)
+	}
+	b := NewBudget(2*fixed + 4*page)
+	used := func(what string, want int64) {
+		t.Helper()
+		if b.Used() != want {
+			t.Fatalf("%s: %d bytes used, want %d", what, b.Used(), want)
+		}
+	}
+	s := NewWithin(b, shape, 1000)
+	used("new", 0)
+	step(t, s, PageLen+5, 0, true)
+	used("two pages", fixed+2*page)
+	c := s.Clone()
+	used("a clone that only reads", fixed+2*page)
+	step(t, c, 1, 1, true)
+	used("a clone that wrote", 2*fixed+3*page)
+	if err := s.Promise(PageLen); err != nil {
+		t.Fatal(err)
+	}
+	used("promised", 2*fixed+4*page)
+	err := c.Begin(PageLen)
+	if me, ok := errors.AsType[*MemoryError](err); !ok || me.Needed != page || me.Limit != b.Limit() || !errors.Is(err, ErrMemory) {
+		t.Fatalf("Begin without memory: %v", err)
+	}
+	used("refused", 2*fixed+4*page)
+	step(t, s, PageLen, 2, true)
+	used("promise kept", 2*fixed+4*page)
+	check(t, c, "clone", func(pos int) float32 {
+		if pos == PageLen+5 {
+			return 1
+		}
+		return 0
+	})
+	s.Release()
+	used("original released", fixed+2*page)
+	check(t, c, "clone without original", func(pos int) float32 {
+		if pos == PageLen+5 {
+			return 1
+		}
+		return 0
+	})
+	c.Release()
+	c.Release()
+	used("all released", 0)
+}
+
+// Clones made, advanced and released by many goroutines neither see each other
+// nor lose count.
+func TestClonesTogether(t *testing.T) {
+	b := NewBudget(1 << 30)
+	base := NewWithin(b, shape, 1000)
+	step(t, base, PageLen+5, 0, true)
+	before := b.Used()
+	var group sync.WaitGroup
+	for g := range 8 {
+		group.Go(func() {
+			for i := range 20 {
+				c, mark := base.Clone(), float32(1000*g+i)
+				step(t, c, 1+i, mark, true)
+				check(t, c, "clone", func(pos int) float32 {
+					if pos >= PageLen+5 {
+						return mark
+					}
+					return 0
+				})
+				c.Release()
+			}
+		})
+	}
+	group.Wait()
+	if b.Used() != before {
+		t.Errorf("%d bytes used, want %d", b.Used(), before)
+	}
+	check(t, base, "base", func(int) float32 { return 0 })
+}
+
+// The types of keys and values, with the sizes the reference gives for the 1.2B:
+// 12 KiB a token in F16.
+func TestTypes(t *testing.T) {
+	kv := make([]int, 16)
+	for _, l := range []int{2, 5, 8, 10, 12, 14} {
+		kv[l] = 8
+	}
+	for typ, want := range map[quant.Type]int{quant.F32: 24576, quant.F16: 12288, quant.Q8_0: 6528} {
+		s := Shape{KVHeads: kv, HeadDim: 64, Dim: 2048, Taps: 3, KV: typ}
+		if err := s.Validate(); err != nil || s.TokenBytes() != want {
+			t.Errorf("%v: %d bytes per token, %v; want %d", typ, s.TokenBytes(), err, want)
+		}
+	}
+	if err := (Shape{HeadDim: 48, KV: quant.Q8_0}).Validate(); err == nil {
+		t.Error("heads of 48 in Q8_0 were accepted")
+	}
+	if err := (Shape{HeadDim: 64, KV: quant.Q4_0}).Validate(); err == nil {
+		t.Error("Q4_0 was accepted")
 	}
 }
