@@ -22,8 +22,8 @@ import (
 )
 
 func modelsCommand(f *flags) *cobra.Command {
-	return group("models", "Local models: list, pull, inspect, synth, logits",
-		modelsListCommand(f), modelsPullCommand(), modelsInspectCommand(), modelsSynthCommand(), modelsLogitsCommand())
+	return group("models", "Local models: list, pull, inspect, synth, quantize, logits",
+		modelsListCommand(f), modelsPullCommand(), modelsInspectCommand(), modelsSynthCommand(), modelsQuantizeCommand(), modelsLogitsCommand())
 }
 
 func modelsListCommand(f *flags) *cobra.Command {
