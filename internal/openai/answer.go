@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
 	"github.com/sluice-ai/sluice/internal/llm"
@@ -106,10 +107,13 @@ func (s *Stream) overlay(ev *llm.Event) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if !s.Usage && bytes.Contains(raw, []byte(`"usage"`)) {
-		return sjson.DeleteBytes(raw, "usage")
+	if s.Usage || !bytes.Contains(raw, []byte(`"usage"`)) {
+		return raw, nil
 	}
-	return raw, nil
+	if len(ev.Choices) == 0 && gjson.GetBytes(raw, "usage").IsObject() {
+		return nil, nil // a report of no tokens at all is one too
+	}
+	return sjson.DeleteBytes(raw, "usage")
 }
 
 // overlay writes the texts and the arguments of ev over those in raw. where is "delta" or "message".
@@ -134,10 +138,15 @@ func overlay(raw []byte, ev *llm.Event, where string) ([]byte, error) {
 			has = at.Choices[i].Message
 		}
 		base := fmt.Sprintf("choices.%d.%s.", i, where)
-		for _, f := range []struct{ name, text string }{
-			{"content", d.Text}, {"reasoning_content", d.Reasoning}, {"refusal", d.Refusal},
+		thinking := present(has["reasoning"]) != nil && has["reasoning"][0] == '"'
+		for _, f := range []struct {
+			name, text string
+			add        bool // where it was not before
+		}{
+			{"content", d.Text, true}, {"refusal", d.Refusal, true},
+			{"reasoning_content", d.Reasoning, !thinking}, {"reasoning", d.Reasoning, false},
 		} {
-			if f.text != "" || present(has[f.name]) != nil {
+			if f.add && f.text != "" || present(has[f.name]) != nil && (f.name != "reasoning" || thinking) {
 				set(base+f.name, f.text)
 			}
 		}
@@ -145,7 +154,9 @@ func overlay(raw []byte, ev *llm.Event, where string) ([]byte, error) {
 		_ = json.Unmarshal(has["tool_calls"], &calls) // absent: none
 		for j, t := range d.ToolCalls {
 			if j < len(calls) {
-				set(fmt.Sprintf("%stool_calls.%d.function.arguments", base, j), t.Arguments)
+				if gjson.GetBytes(calls[j], "function.arguments").String() != t.Arguments {
+					set(fmt.Sprintf("%stool_calls.%d.function.arguments", base, j), t.Arguments)
+				}
 			} else {
 				set(base+"tool_calls.-1", toolCall(t, where == "delta"))
 			}

@@ -122,3 +122,56 @@ func TestUsageIsDisjoint(t *testing.T) {
 		t.Errorf("written back: %s, %v", back, err)
 	}
 }
+
+// A report below zero would give money back.
+func TestUsageIsBounded(t *testing.T) {
+	ev, err := ParseChunk([]byte(`{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":-9000000,"prompt_tokens_details":{"cached_tokens":-7}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (llm.Usage{Input: 5}); *ev.Usage != want {
+		t.Errorf("usage = %+v, want %+v", *ev.Usage, want)
+	}
+}
+
+// What an upstream calls its error may be the prompt.
+func TestUpstreamErrorRepeatsNothing(t *testing.T) {
+	_, err := ParseChunk([]byte(`{"error":{"type":"cannot mail ann@example.com","code":"4111 1111 1111 1111"}}`))
+	if up, ok := errors.AsType[*UpstreamError](err); !ok || up.Type != "other" || up.Code != "other" {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// Clients read choices[0] of every chunk, unless they asked for the usage.
+func TestUsageThatNobodyAskedFor(t *testing.T) {
+	for _, tt := range []struct{ raw, want string }{
+		{`{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, ""},
+		{`{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}`, ""},
+		{`{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, `{"choices":[{"index":0,"delta":{"content":"a"}}]}`},
+		{`{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":null}`, `{"choices":[{"index":0,"delta":{"content":"a"}}]}`},
+		{`{"choices":[{"index":0,"delta":{"content":"\"usage\""}}]}`, `{"choices":[{"index":0,"delta":{"content":"\"usage\""}}]}`},
+	} {
+		ev, err := ParseChunk([]byte(tt.raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s Stream
+		if got, err := s.Chunk(&ev); err != nil || string(got) != tt.want {
+			t.Errorf("chunk of %s = %s, %v; want %s", tt.raw, got, err, tt.want)
+		}
+	}
+}
+
+// What is edited is written where it was read; the rest keeps its shape.
+func TestEditsKeepTheShape(t *testing.T) {
+	ev, err := ParseChunk([]byte(`{"choices":[{"index":0,"delta":{"reasoning":"P1","tool_calls":[{"index":0,"type":"custom","custom":{"input":"x"}}]}}]}`))
+	if err != nil || ev.Choices[0].Reasoning != "P1" {
+		t.Fatalf("event %+v, %v", ev, err)
+	}
+	ev.Edited, ev.Choices[0].Reasoning = true, "Ann"
+	var s Stream
+	got, err := s.Chunk(&ev)
+	if want := `{"choices":[{"index":0,"delta":{"reasoning":"Ann","tool_calls":[{"index":0,"type":"custom","custom":{"input":"x"}}]}}]}`; err != nil || string(got) != want {
+		t.Errorf("chunk = %s, %v\nwant    %s", got, err, want)
+	}
+}

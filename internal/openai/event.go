@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type wireAnswer struct {
 type wireDelta struct {
 	Content   json.RawMessage `json:"content"`
 	Reasoning string          `json:"reasoning_content"`
+	Thinking  json.RawMessage `json:"reasoning"` // another name for it, at some upstreams; or no text at all
 	Refusal   string          `json:"refusal"`
 	ToolCalls []wireToolCall  `json:"tool_calls"`
 }
@@ -41,21 +43,32 @@ type wireUsage struct {
 	} `json:"completion_tokens_details"`
 }
 
+// thinking returns the text of the member "reasoning", if it is one.
+func (d *wireDelta) thinking() (text string) {
+	_ = json.Unmarshal(d.Thinking, &text) // anything else goes through unread
+	return text
+}
+
 func (u *wireUsage) usage() *llm.Usage {
 	if u == nil || u.Prompt+u.Completion == 0 {
 		return nil
 	}
-	cached := min(u.PromptDetails.Cached, u.Prompt)
-	reasoning := min(u.CompletionDetails.Reasoning, u.Completion)
-	return &llm.Usage{Input: u.Prompt - cached, Cached: cached, Output: u.Completion - reasoning, Reasoning: reasoning}
+	prompt, completion := tokens(u.Prompt), tokens(u.Completion)
+	cached := min(tokens(u.PromptDetails.Cached), prompt)
+	reasoning := min(tokens(u.CompletionDetails.Reasoning), completion)
+	return &llm.Usage{Input: prompt - cached, Cached: cached, Output: completion - reasoning, Reasoning: reasoning}
 }
+
+// tokens bounds a count that an upstream reports: one below zero would give
+// money back to a budget, and one without an end would overflow the cost.
+func tokens(n int) int { return min(max(n, 0), 1<<30) }
 
 // ErrMalformed means that an upstream sent something that is no answer.
 var ErrMalformed = errors.New("the upstream's answer is malformed")
 
 // An UpstreamError is an error object inside an answer that began with status 200.
 type UpstreamError struct {
-	Type, Code string // as the upstream gave them; safe to log, not a message
+	Type, Code string // as the upstream gave them, when they are words like "rate_limit_exceeded"
 }
 
 // Error returns the type and code. The upstream's message is left out: it may repeat the prompt.
@@ -94,7 +107,7 @@ func parseAnswer(raw []byte, whole bool) (llm.Event, error) {
 			return llm.Event{}, fmt.Errorf("%w: a choice's content is neither text nor parts", ErrMalformed)
 		}
 		delta := llm.Delta{
-			Index: c.Index, Text: text, Reasoning: d.Reasoning, Refusal: d.Refusal,
+			Index: c.Index, Text: text, Reasoning: cmp.Or(d.Reasoning, d.thinking()), Refusal: d.Refusal,
 			Logprobs: present(c.Logprobs), Finish: llm.Finish(c.Finish),
 		}
 		if delta.Finish == "function_call" {
@@ -118,8 +131,20 @@ func upstreamError(raw json.RawMessage) error {
 		Code json.RawMessage `json:"code"`
 	}
 	_ = json.Unmarshal(raw, &e) // a bare string carries nothing that may be repeated
-	return &UpstreamError{Type: clip(e.Type), Code: clip(string(bytes.Trim(present(e.Code), `"`)))}
+	return &UpstreamError{Type: Word(e.Type), Code: Word(string(bytes.Trim(present(e.Code), `"`)))}
 }
 
-// clip bounds what an upstream may write into our log.
-func clip(s string) string { return s[:min(len(s), 64)] }
+// Word returns s when it is a word such as "rate_limit_exceeded" or "stop", and
+// otherwise "other": what an upstream writes may repeat the prompt, and must
+// not reach a log or a span.
+func Word(s string) string {
+	if len(s) > 40 {
+		return "other"
+	}
+	for _, c := range []byte(s) {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return "other"
+		}
+	}
+	return s
+}

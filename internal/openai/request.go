@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,15 +14,17 @@ import (
 
 // wireRequest is the part of a chat completions body that Sluice reads.
 type wireRequest struct {
-	Model    string          `json:"model"`
-	Messages []wireMessage   `json:"messages"`
-	Tools    []wireTool      `json:"tools"`
-	Choice   json.RawMessage `json:"tool_choice"`
-	Format   json.RawMessage `json:"response_format"`
-	User     string          `json:"user"`
-	N        *int            `json:"n"`
-	Stream   bool            `json:"stream"`
-	Options  struct {
+	Model    string        `json:"model"`
+	Messages []wireMessage `json:"messages"`
+	Tools    []wireTool    `json:"tools"`
+	// Functions is the deprecated form of Tools; upstreams still take it.
+	Functions []wireFunction  `json:"functions"`
+	Choice    json.RawMessage `json:"tool_choice"`
+	Format    json.RawMessage `json:"response_format"`
+	User      string          `json:"user"`
+	N         *int            `json:"n"`
+	Stream    bool            `json:"stream"`
+	Options   struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
 
@@ -58,13 +61,29 @@ type wireToolCall struct {
 }
 
 type wireTool struct {
-	Type     string `json:"type"`
-	Function struct {
-		Name        string          `json:"name"`
-		Description string          `json:"description"`
-		Parameters  json.RawMessage `json:"parameters"`
-	} `json:"function"`
+	Type     string       `json:"type"`
+	Function wireFunction `json:"function"`
+	Custom   struct {
+		Name        string `json:"name"`
+		Description string `json:"description"`
+	} `json:"custom"`
 	raw json.RawMessage
+}
+
+type wireFunction struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters,omitempty"`
+}
+
+// tool returns t under the name that policy knows it by: a tool that the
+// upstream brings itself has no name but its type.
+func (t *wireTool) tool() llm.Tool {
+	return llm.Tool{
+		Name:        cmp.Or(t.Function.Name, t.Custom.Name, t.Type),
+		Description: cmp.Or(t.Function.Description, t.Custom.Description),
+		Parameters:  present(t.Function.Parameters), Raw: t.raw,
+	}
 }
 
 // UnmarshalJSON keeps the bytes of the tool beside its reading.
@@ -111,9 +130,17 @@ func ParseRequest(body []byte) (*llm.Request, error) {
 		if t.Type == "function" && t.Function.Name == "" {
 			return nil, invalid(fmt.Sprintf("tools[%d].function.name", i), "a function tool needs a name")
 		}
-		req.Tools = append(req.Tools, llm.Tool{
-			Name: t.Function.Name, Description: t.Function.Description, Parameters: present(t.Function.Parameters), Raw: t.raw,
-		})
+		req.Tools = append(req.Tools, t.tool())
+	}
+	for i, f := range w.Functions {
+		if f.Name == "" {
+			return nil, invalid(fmt.Sprintf("functions[%d].name", i), "a function needs a name")
+		}
+		t, err := wireTool{Function: f}, error(nil)
+		if t.raw, err = json.Marshal(map[string]any{"type": "function", "function": f}); err != nil {
+			return nil, invalid(fmt.Sprintf("functions[%d]", i), "a function is not valid JSON")
+		}
+		req.Tools = append(req.Tools, t.tool())
 	}
 	if err := sampling(req, &w); err != nil {
 		return nil, err

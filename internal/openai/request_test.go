@@ -69,6 +69,10 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"twice", `{"model":"a",` + ok + `,"model":"b"}`, "", "same key twice, at byte"},
 		{"twice-in-message", `{"model":"a","messages":[{"role":"user","content":"x","content":"y"}]}`, "", "same key twice"},
 		{"twice-by-case", `{"model":"a",` + ok + `,"MODEL":"b"}`, "", "same key twice"},
+		{"twice-by-long-s", `{"model":"a",` + ok + `,"tools":[],"toolſ":[]}`, "", "same key twice"},
+		{"twice-in-function", `{"model":"a",` + ok + `,"tools":[{"type":"function","function":{"name":"rm","Name":"ls"}}]}`, "", "same key twice"},
+		{"twice-in-part", `{"model":"a","messages":[{"role":"user","content":[{"type":"image_url","Type":"text"}]}]}`, "", "same key twice"},
+		{"nameless-function", `{"model":"a",` + ok + `,"functions":[{}]}`, "functions[0].name", "needs a name"},
 		{"deep", `{"model":"a",` + ok + `,"x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, "", "nested more than 128 deep"},
 	}
 	for _, tt := range tests {
@@ -85,6 +89,35 @@ func TestParseRequestRefuses(t *testing.T) {
 				t.Errorf("the message repeats the request: %q", e.Error())
 			}
 		})
+	}
+}
+
+// Policy must learn of every tool that an upstream would see, whatever form it has.
+func TestEveryToolHasAName(t *testing.T) {
+	req, err := ParseRequest([]byte(`{"model":"a","messages":[{"role":"user","content":"x"}],
+		"tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"c"}},{"type":"web_search"}],
+		"functions":[{"name":"old","parameters":{"type":"object"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := req.ToolNames(), []string{"f", "c", "web_search", "old"}; !slices.Equal(got, want) {
+		t.Errorf("tools = %q, want %q", got, want)
+	}
+	if raw := string(req.Tools[3].Raw); raw != `{"function":{"name":"old","parameters":{"type":"object"}},"type":"function"}` {
+		t.Errorf("a function as a tool = %s", raw)
+	}
+}
+
+// Where nobody of ours reads, a key is what the client says it is.
+func TestFreeKeys(t *testing.T) {
+	for _, free := range []string{
+		`"metadata":{"a":"1","A":"2"}`,
+		`"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"id":{},"ID":{}}}}}]`,
+		`"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"properties":{"id":{},"ID":{}}}}}`,
+	} {
+		if _, err := ParseRequest([]byte(`{"model":"a","messages":[{"role":"user","content":"x"}],` + free + `}`)); err != nil {
+			t.Errorf("%s: %v", free, err)
+		}
 	}
 }
 

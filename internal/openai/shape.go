@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/sluice-ai/sluice/internal/llm"
 )
@@ -14,14 +15,19 @@ import (
 const (
 	maxDepth = 128
 	maxNodes = 1 << 20
-	// foldDepth covers the body, its lists, and the messages and tools in them.
-	foldDepth = 3
 )
+
+// opened are the members whose objects and lists our own reader looks into;
+// the rest of a body is free in its keys: schemas, metadata, what we don't know.
+var opened = map[string]bool{
+	"messages": true, "content": true, "tool_calls": true, "tools": true, "functions": true, "function": true, "custom": true,
+	"stream_options": true, "response_format": true,
+}
 
 // checkShape reports whether body is one JSON object within bounds, in which no
 // object has a key twice: readers differ on which of the two counts, and what
-// was inspected must be what is sent. Near the top, where our own reader
-// ignores case, keys that differ only in case count as equal.
+// was decided about must be what is sent. Where our own reader looks, keys that
+// differ only in case count as equal, for encoding/json takes either.
 func checkShape(body []byte) error {
 	if !json.Valid(body) {
 		return &llm.Error{Kind: llm.Invalid, Code: llm.CodeInvalidJSON, Msg: jsonSentence(body)}
@@ -46,6 +52,18 @@ func jsonSentence(body []byte) string {
 	return "the body is not valid JSON"
 }
 
+// fold returns the form that keys share when encoding/json takes one for the
+// other: equal under Unicode's simple folding, so that "toolſ" is "tools".
+func fold(key string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return unicode.ToLower(least)
+	}, key)
+}
+
 // shape walks over valid JSON, counting.
 type shape struct {
 	body  []byte
@@ -56,6 +74,8 @@ func (s *shape) scan() error {
 	type object struct {
 		keys   map[string]struct{} // nil in an array
 		expect bool                // the next string is a key
+		read   bool                // our reader looks in here
+		member string              // the key of the value at hand, folded; only where read
 	}
 	var stack []object
 	for i := 0; i < len(s.body); i++ {
@@ -68,9 +88,13 @@ func (s *shape) scan() error {
 			if len(stack) == maxDepth {
 				return &llm.Error{Kind: llm.Invalid, Code: llm.CodeInvalidRequest, Msg: fmt.Sprintf("the body is nested more than %d deep", maxDepth)}
 			}
-			o := object{}
+			o := object{read: true}
+			if n := len(stack); n > 0 {
+				up := &stack[n-1]
+				o.read = up.read && (up.keys == nil || opened[up.member])
+			}
 			if c == '{' {
-				o = object{keys: map[string]struct{}{}, expect: true}
+				o.keys, o.expect = map[string]struct{}{}, true
 			}
 			stack = append(stack, o)
 		case '}', ']':
@@ -96,8 +120,9 @@ func (s *shape) scan() error {
 				if err := json.Unmarshal(s.body[start:i+1], &key); err != nil {
 					return &llm.Error{Kind: llm.Invalid, Code: llm.CodeInvalidJSON, Msg: "the body has a key that is not valid JSON"}
 				}
-				if len(stack) <= foldDepth {
-					key = strings.ToLower(key)
+				if top.read {
+					key = fold(key)
+					top.member = key
 				}
 				if _, twice := top.keys[key]; twice {
 					return &llm.Error{Kind: llm.Invalid, Code: llm.CodeInvalidRequest,
