@@ -27,7 +27,8 @@ type Config struct {
 	Headers []Header      // sent with every call
 	// ConnectTimeout bounds the connection and the TLS handshake. Default 5s.
 	ConnectTimeout time.Duration
-	// FirstByteTimeout bounds the wait for the first byte of an answer. Default 60s.
+	// FirstByteTimeout bounds the wait for an unstreamed answer, and for the first
+	// event of a stream: headers and comments are no answer yet. Default 60s.
 	FirstByteTimeout time.Duration
 	// IdleTimeout bounds the silence inside a stream. Default 30s.
 	IdleTimeout time.Duration
@@ -118,7 +119,7 @@ func (c *Client) stream(ctx context.Context, x *exchange, emit func(llm.Event) e
 		if err != nil {
 			return callError(ctx, x, err)
 		}
-		x.watch.reset(c.cfg.IdleTimeout, errIdle)
+		x.watch.stop() // a client that reads slowly is no fault of the upstream's
 		ev, err := wire.ParseChunk(bytes.Clone(raw))
 		if err != nil {
 			return answerError(x, err)
@@ -137,6 +138,7 @@ func (c *Client) stream(ctx context.Context, x *exchange, emit func(llm.Event) e
 		if err := emit(ev); err != nil {
 			return err
 		}
+		x.watch.reset(c.cfg.IdleTimeout, errIdle)
 	}
 	switch {
 	case events == 0:
@@ -189,7 +191,7 @@ func callError(ctx context.Context, x *exchange, err error) error {
 		e.Code, e.Err = "connect", plainNetError(err)
 	case x.status == http.StatusTooManyRequests:
 		e.Outcome, e.Code = llm.Throttled, "status"
-	case x.status == http.StatusUnauthorized || x.status == http.StatusForbidden:
+	case x.status == http.StatusUnauthorized || x.status == http.StatusForbidden || x.status == http.StatusPaymentRequired:
 		e.Outcome, e.Code = llm.Rejected, "auth"
 	case x.status == http.StatusRequestTimeout || x.status >= 500:
 		e.Code = "status"
@@ -200,7 +202,7 @@ func callError(ctx context.Context, x *exchange, err error) error {
 	default: // 200, and then something went wrong
 		e.Outcome, e.Code = llm.Broken, "cut"
 		if apiErr, ok := errors.AsType[*goopenai.APIError](err); ok {
-			e.Code, e.Err = "upstream_error", fmt.Errorf("error event of type %.64q", apiErr.Type)
+			e.Code, e.Err = "upstream_error", fmt.Errorf("error event of type %q", wire.Word(apiErr.Type))
 		}
 	}
 	return e

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-ai/sluice/cloud"
 	"github.com/sluice-ai/sluice/cloud/providertest"
@@ -80,5 +81,29 @@ func TestTheClientsOwnBytesAreSent(t *testing.T) {
 	}
 	if _, ok := got["stream_options"]; ok || auth != "Bearer sk-up" || !strings.Contains(raw, "x_new") {
 		t.Errorf("body %v, auth %q, answer %s", got, auth, raw)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		header, value string
+		want          time.Duration
+	}{
+		{"Retry-After", "7", 7 * time.Second},
+		{"Retry-After", "0.5", 500 * time.Millisecond},
+		{"Retry-After", "Fri, 01 May 2026 12:00:30 GMT", 30 * time.Second},
+		{"Retry-After", "Fri, 01 May 2126 12:00:30 GMT", longest},
+		{"Retry-After", "1e300", longest},
+		{"Retry-After", "-1", 0},
+		{"Retry-After", "soon", 0},
+		{"Retry-After-Ms", "1500", 1500 * time.Millisecond},
+		{"Retry-After-Ms", "1e300", longest},
+		{"Retry-After-Ms", "Inf", longest},
+		{"Retry-After-Ms", "NaN", 0},
+	} {
+		if got := retryAfter(http.Header{tt.header: {tt.value}}, now); got != tt.want {
+			t.Errorf("%s: %s = %v, want %v", tt.header, tt.value, got, tt.want)
+		}
 	}
 }

@@ -63,7 +63,6 @@ func (d *doer) Do(r *http.Request) (*http.Response, error) {
 		return d.withoutBody(resp), nil
 	}
 	if stream {
-		x.watch.reset(d.cfg.IdleTimeout, errIdle)
 		resp.Body = &lineLimit{r: resp.Body, max: d.cfg.MaxAnswer}
 		return resp, nil
 	}
@@ -90,17 +89,20 @@ func (d *doer) withoutBody(resp *http.Response) *http.Response {
 	return resp
 }
 
-// retryAfter reads how long an upstream wants to be left alone.
+// longest is the longest Retry-After that is believed.
+const longest = 24 * time.Hour
+
+// retryAfter reads how long an upstream wants to be left alone, at most [longest].
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return time.Duration(ms * float64(time.Millisecond))
+		return time.Duration(min(ms, float64(longest/time.Millisecond)) * float64(time.Millisecond))
 	}
 	v := h.Get("Retry-After")
 	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
-		return time.Duration(min(s, 86400) * float64(time.Second))
+		return time.Duration(min(s, longest.Seconds()) * float64(time.Second))
 	}
 	if at, err := http.ParseTime(v); err == nil && at.After(now) {
-		return at.Sub(now)
+		return min(at.Sub(now), longest)
 	}
 	return 0
 }

@@ -90,6 +90,12 @@ func Run(t *testing.T, open func(url string) cloud.Provider, request func(stream
 			wait(r.Context(), 5*Idle)
 		}, llm.Broken, "stalled", true},
 		{"silent", true, func(_ http.ResponseWriter, r *http.Request) { wait(r.Context(), 5*FirstByte) }, llm.Failed, "timeout", false},
+		{"silent-after-its-headers", true, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, ": queued\n\n")
+			_ = http.NewResponseController(w).Flush()
+			wait(r.Context(), 5*FirstByte)
+		}, llm.Failed, "timeout", false},
 		{"silent-whole", false, func(_ http.ResponseWriter, r *http.Request) { wait(r.Context(), 5*FirstByte) }, llm.Failed, "timeout", false},
 		{"error-in-stream", true, sse(first, up.Error), llm.Broken, "upstream_error", true},
 		{"error-first", true, sse(up.Error), llm.Broken, "upstream_error", false},
@@ -108,6 +114,7 @@ func Run(t *testing.T, open func(url string) cloud.Provider, request func(stream
 		{"503-whole", false, status(503), llm.Failed, "status", false},
 		{"429", true, status(429, "Retry-After", "7"), llm.Throttled, "status", false},
 		{"401", false, status(401), llm.Rejected, "auth", false},
+		{"402", false, status(402), llm.Rejected, "auth", false},
 		{"400", true, status(400), llm.Rejected, "status", false},
 		{"redirect", true, status(307, "Location", "http://203.0.113.1/"), llm.Failed, "redirect", false},
 	}
@@ -157,6 +164,24 @@ func Run(t *testing.T, open func(url string) cloud.Provider, request func(stream
 		err = open(url).Complete(t.Context(), request(true), func(llm.Event) error { return nil })
 		if e, ok := errors.AsType[*cloud.CallError](err); !ok || e.Outcome != llm.Failed || e.Code != "connect" {
 			t.Errorf("error = %v, want failed (connect)", err)
+		}
+	})
+
+	t.Run("a-client-that-reads-slowly", func(t *testing.T) {
+		srv := httptest.NewServer(sse(up.Stream...))
+		defer srv.Close()
+		text := ""
+		err := open(srv.URL).Complete(t.Context(), request(true), func(ev llm.Event) error {
+			if text == "" {
+				time.Sleep(Idle * 3 / 2)
+			}
+			for _, d := range ev.Choices {
+				text += d.Text
+			}
+			return nil
+		})
+		if err != nil || text != "Hello there" {
+			t.Errorf("answer %q, %v: the upstream was blamed for its client", text, err)
 		}
 	})
 
