@@ -20,7 +20,7 @@ type Budgets struct {
 	limits map[string]float64 // dollars
 
 	mu    sync.Mutex
-	month time.Month
+	month string           // "2006-01"
 	spent map[string]int64 // nano-dollars in month
 	now   func() time.Time
 }
@@ -28,7 +28,7 @@ type Budgets struct {
 // NewBudgets returns the budgets, or every mistake in them.
 func NewBudgets(list []Budget) (*Budgets, error) {
 	b := &Budgets{limits: map[string]float64{}, spent: map[string]int64{}, now: time.Now}
-	b.month = b.now().UTC().Month()
+	b.turn()
 	for i, l := range list {
 		if _, twice := b.limits[l.Tenant]; twice || l.Tenant == "" || l.USD < 0 {
 			return nil, fmt.Errorf("budgets[%d]: each needs its own tenant and an amount of at least 0", i)
@@ -56,6 +56,9 @@ func (b *Budgets) Of(tenant string) llm.Budget {
 
 // Spend adds to what tenant has spent this month.
 func (b *Budgets) Spend(tenant string, nanoUSD int64) {
+	if b == nil {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.turn()
@@ -64,7 +67,7 @@ func (b *Budgets) Spend(tenant string, nanoUSD int64) {
 
 // turn starts a new month with nothing spent. The caller holds mu.
 func (b *Budgets) turn() {
-	if m := b.now().UTC().Month(); m != b.month {
+	if m := b.now().UTC().Format("2006-01"); m != b.month {
 		b.month = m
 		clear(b.spent)
 	}

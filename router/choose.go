@@ -61,9 +61,9 @@ type Choice struct {
 // The local tier comes first when the judge supports it, when the client asked
 // for it, or when policy permits nothing else. Cloud targets are ordered by
 // health, then by price, then by what their answers took lately, then by the
-// order of the config; those that the client named keep the order in which they
-// were named. A cloud target whose price
-// nobody knows comes after those with one.
+// order of the config. A cloud target whose price nobody knows comes after those
+// with one. Targets that the client named keep the order in which they were
+// named, local ones among them, but for those that are not healthy.
 func Choose(s Snapshot) (order, rejected []Choice) {
 	localFirst := s.Want == WantLocal || s.Want == WantAuto && s.Assessment.Boundary == llm.Supported
 	type ranked struct {
@@ -89,23 +89,22 @@ func Choose(s Snapshot) (order, rejected []Choice) {
 	slices.SortStableFunc(cloud, func(a, b ranked) int {
 		return cmp.Or(
 			rank(!a.healthy)-rank(!b.healthy),
-			func() int {
-				if s.Want == WantNamed {
-					return a.at - b.at
-				}
-				return 0
-			}(),
 			rank(!a.c.Target.Price.Known)-rank(!b.c.Target.Price.Known),
 			cmp.Compare(typicalCost(a.c.Target), typicalCost(b.c.Target)),
 			cmp.Compare(a.c.Latency, b.c.Latency),
 		)
 	})
-	slices.SortStableFunc(local, func(a, b ranked) int { return rank(a.c.Degraded) - rank(b.c.Degraded) })
 	first, second := cloud, local
-	if localFirst || s.Want == WantNamed && len(local) > 0 && !local[0].c.Degraded {
+	if localFirst {
 		first, second = local, cloud
 	}
-	for _, r := range append(first, second...) {
+	all := append(first, second...)
+	if s.Want == WantNamed {
+		slices.SortStableFunc(all, func(a, b ranked) int {
+			return cmp.Or(rank(a.c.Degraded)-rank(b.c.Degraded), rank(!a.healthy)-rank(!b.healthy), a.at-b.at)
+		})
+	}
+	for _, r := range all {
 		order = append(order, r.c)
 	}
 	return order, rejected

@@ -49,6 +49,9 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 			if !d.Allow || !permits(d, c.Target) {
 				continue // policy no longer permits what it permitted first
 			}
+			if err := x.bind(d); err != nil {
+				return err
+			}
 			decision = d
 		}
 		x.Target, x.Route = c.Target, routeOf(c)
@@ -79,16 +82,18 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Decision, emit func(llm.Event) error) error {
 	req := *x.Req
 	req.Target, req.Hop = t, hop
+	x.Usage = llm.Usage{} // of the answer that counts, not of one that came to nothing
 	var restore llm.Restorer
+	redacted := 0
 	if !t.Local() {
-		redacted, r, err := x.redact(&req, d)
+		types, r, err := x.redact(&req, d)
 		if err != nil {
 			return err
 		}
 		if d.Rehydrate {
 			restore = r
 		}
-		x.Redacted = redacted
+		x.Redacted, redacted = types, len(types)
 	}
 	kind, operation := trace.SpanKindClient, "chat "+t.Model
 	if t.Local() {
@@ -105,12 +110,15 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 	))
 	defer span.End()
 	req.OnAttempt = func(a llm.Attempt) {
-		a.Target, a.Hop, a.Redacted = t.ID, hop, len(x.Redacted)
+		a.Target, a.Hop, a.Redacted = t.ID, hop, redacted
+		if a.Usage.Estimated {
+			x.Usage = a.Usage
+		}
 		x.Attempts = append(x.Attempts, a)
 		x.r.meters.attempted(ctx, t, a)
 		x.r.took.add(a)
 	}
-	gate := gate{x: x, emit: emit, restore: restore, hold: t.Local()}
+	gate := gate{x: x, emit: emit, restore: restore, hold: true, whole: t.Local() && !req.Stream, must: t.Local()}
 	err := x.r.backend(t).Generate(ctx, &req, gate.event)
 	if err == nil {
 		err = gate.close()
@@ -131,7 +139,7 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 		span.SetAttributes(attribute.Float64(semconv.TimeToFirstChunk, x.first.Seconds()))
 	}
 	if gate.finish != "" {
-		span.SetAttributes(attribute.StringSlice(semconv.FinishReasons, []string{string(gate.finish)}))
+		span.SetAttributes(attribute.StringSlice(semconv.FinishReasons, []string{gate.finish.Name()}))
 	}
 	if err != nil {
 		span.SetStatus(codes.Error, kindName(llm.KindOf(err)))
@@ -167,15 +175,22 @@ func (x *Exchange) redact(req *llm.Request, d llm.Decision) ([]string, llm.Resto
 }
 
 // A gate stands between a backend and the client. It restores what redaction
-// took out, and holds a local answer back until it says something.
+// took out, and holds an answer back until it says something: an upstream that
+// opens a stream and then fails has not answered yet.
 type gate struct {
 	x       *Exchange
 	emit    func(llm.Event) error
 	restore llm.Restorer
-	hold    bool
+	hold    bool // nothing has been passed on
+	whole   bool // nothing is, before the answer is complete: the client gets it whole anyway
+	must    bool // an answer that says nothing is none
+	said    bool
 	held    []llm.Event
 	finish  llm.Finish
 }
+
+// mostHeld bounds the events that are held back without saying anything.
+const mostHeld = 64
 
 func (g *gate) event(ev llm.Event) error {
 	if ev.Usage != nil {
@@ -189,21 +204,27 @@ func (g *gate) event(ev llm.Event) error {
 			g.finish = d.Finish
 		}
 	}
-	if g.hold {
-		g.held = append(g.held, ev)
-		if !says(ev) {
-			return nil
-		}
-		g.hold = false
-		for _, h := range g.held {
-			if err := g.pass(h); err != nil {
-				return err
-			}
-		}
-		g.held = nil
+	if !g.hold {
+		return g.pass(ev)
+	}
+	g.held = append(g.held, ev)
+	g.said = g.said || says(ev)
+	if g.whole || !g.said && len(g.held) < mostHeld {
 		return nil
 	}
-	return g.pass(ev)
+	return g.release()
+}
+
+// release passes on what was held back.
+func (g *gate) release() error {
+	held := g.held
+	g.hold, g.held = false, nil
+	for _, ev := range held {
+		if err := g.pass(ev); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g *gate) pass(ev llm.Event) error {
@@ -215,8 +236,11 @@ func (g *gate) pass(ev llm.Event) error {
 
 // close ends a complete answer.
 func (g *gate) close() error {
-	if g.hold {
+	if g.hold && g.must && !g.said {
 		return errEmpty
+	}
+	if err := g.release(); err != nil {
+		return err
 	}
 	if g.restore == nil {
 		return nil
@@ -240,8 +264,11 @@ func exhausted(last error) error {
 		Msg: "every target that may serve this request failed: try again later"}
 	if l, ok := errors.AsType[*llm.Error](last); ok {
 		e.RetryAfter = l.RetryAfter
-		if l.Code == llm.CodeLocalInsufficient || l.Code == llm.CodeBusy {
+		switch l.Code {
+		case llm.CodeLocalInsufficient, llm.CodeBusy:
 			e.Code, e.Msg, e.Kind = l.Code, l.Msg, l.Kind
+		case llm.CodeContextLength:
+			e.Code, e.Msg, e.Kind, e.Param = l.Code, l.Msg, llm.Invalid, l.Param
 		}
 	}
 	return e

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,6 +37,8 @@ type Exchange struct {
 
 	r        *Router
 	want     Resolved
+	known    bool // the client's model name means something here
+	strict   bool // a decision that was used demands a durable record
 	err      error
 	restored int
 	first    time.Duration // until the first event; 0 before
@@ -64,6 +67,7 @@ func (x *Exchange) plan(ctx context.Context) error {
 	if x.want, err = resolve(x.Req.Model, x.r.cfg.Aliases, x.r.targets); err != nil {
 		return err
 	}
+	x.known = true
 	if err := x.inspect(ctx); err != nil {
 		return err
 	}
@@ -82,6 +86,9 @@ func (x *Exchange) inspect(ctx context.Context) error {
 	x.Timings.Inspect = time.Since(start)
 	if err != nil {
 		span.SetStatus(codes.Error, "inspection failed")
+		if k := llm.KindOf(err); k == llm.Invalid || k == llm.Canceled {
+			return err // the body is at fault, or nobody waits any more
+		}
 		return &llm.Error{Kind: llm.Denied, Code: llm.CodePolicyDenied, Err: err,
 			Msg: "the request could not be inspected for personal data, so it was refused"}
 	}
@@ -119,7 +126,7 @@ func (x *Exchange) decide(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.Decision = d
+	x.Decision, x.strict = d, d.Obligations.Strict()
 	x.Order, x.Rejected = Choose(Snapshot{
 		Want: x.want.Want, Assessment: x.Assessment, Decision: d,
 		Candidates: x.candidates(), Needs: needs(x.Req), NoDegrade: x.r.cfg.NoDegrade,
@@ -127,13 +134,20 @@ func (x *Exchange) decide(ctx context.Context) error {
 	if !d.Allow {
 		return denied(d)
 	}
-	if err := unmet(d.Obligations, x.Req); err != nil {
+	if err := x.bind(d); err != nil {
 		return err
 	}
 	if len(x.Order) == 0 {
 		return x.nobody()
 	}
 	return nil
+}
+
+// bind takes on what d demands of the gateway, or refuses what it cannot do.
+// What one hop's decision demanded is not undone by a later one.
+func (x *Exchange) bind(d llm.Decision) error {
+	x.strict = x.strict || d.Obligations.Strict()
+	return unmet(d.Obligations, x.Req)
 }
 
 // ask puts one hop to policy. Any failure is a denial.
@@ -214,9 +228,9 @@ func needs(req *llm.Request) Needs {
 		bytes += len(m.Text)
 	}
 	n.Tokens = bytes / 6
-	if req.Format != nil && !strings.Contains(string(req.Format), `"text"`) {
-		n.Format = true
-	}
+	var format struct{ Type string }
+	_ = json.Unmarshal(req.Format, &format) // what is no object is for the target to refuse
+	n.Format = req.Format != nil && format.Type != "text"
 	return n
 }
 

@@ -25,7 +25,7 @@ func (x *Exchange) Record(ctx context.Context, status int) error {
 	if x.r.cfg.Budgets != nil && rec.CostNano > 0 {
 		x.r.cfg.Budgets.Spend(rec.Tenant, rec.CostNano)
 	}
-	strict := x.Decision.Obligations.Strict()
+	strict := x.strict
 	// A record outlives its client: a request that was cancelled is recorded too.
 	// But it does not wait for ever on a disk that hangs.
 	ctx, span := x.r.tracer.Start(context.WithoutCancel(ctx), "sluice.record", trace.WithAttributes(attribute.Bool("sluice.record.strict", strict)))
@@ -48,11 +48,15 @@ func (x *Exchange) Record(ctx context.Context, status int) error {
 func (x *Exchange) record(ctx context.Context, status int) *llm.Record {
 	req := x.Req
 	cost, known := x.Cost()
+	model := clipName(req.Model)
+	if !x.known {
+		model = "unknown" // a name that nobody configured may be any text
+	}
 	rec := &llm.Record{
 		ID: req.ID, Time: req.Received.UTC(),
 		Tenant: req.Principal.Tenant, User: x.r.mac([]byte(req.Principal.User)), Key: req.Principal.Key,
 		Session: x.r.mac([]byte(req.Session)),
-		Dialect: req.Dialect, Model: clipName(req.Model), Stream: req.Stream,
+		Dialect: req.Dialect, Model: model, Stream: req.Stream,
 		Route: x.Route, Target: x.Target.ID, Status: status,
 		Findings: llm.Summarize(x.Findings).Types, Redacted: x.Redacted, Restored: x.restored,
 		Assessment: llm.PolicyAssessment{Task: x.Assessment.Task, PLocal: x.Assessment.PLocal, Boundary: x.Assessment.Boundary},

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/internal/openai"
 )
 
 func TestRoutes(t *testing.T) {
@@ -32,6 +33,36 @@ func TestRoutes(t *testing.T) {
 			g.cfg.Judge = judge{Boundary: llm.Supported}
 			g.local.do["local/a"] = answers("")
 		}, "from c1", llm.RouteCloud, "", "local/a first, c/1 escalate"},
+		{"a-stream-that-fails-before-it-says-anything", "auto", func(g *rig) {
+			g.cloud.do["c/1"] = func(_ *llm.Request, emit func(llm.Event) error) error {
+				if err := emit(llm.Event{Choices: []llm.Delta{{}}}); err != nil { // the role
+					return err
+				}
+				return &llm.Error{Kind: llm.Unavailable, Msg: "overloaded"}
+			}
+		}, "from c2", llm.RouteCloud, "", "c/1 first, c/2 fallback"},
+		{"an-unstreamed-local-answer-that-breaks", "auto", func(g *rig) {
+			g.cfg.Judge = judge{Boundary: llm.Supported}
+			g.local.do["local/a"] = func(req *llm.Request, emit func(llm.Event) error) error {
+				if err := emit(llm.Event{Choices: []llm.Delta{{Text: "half"}}}); err != nil {
+					return err
+				}
+				return &llm.Error{Kind: llm.Unavailable, Msg: "no"}
+			}
+		}, "from c1", llm.RouteCloud, "", "local/a first, c/1 escalate"},
+		{"too-long-for-the-only-target", "local", func(g *rig) {
+			g.local.do["local/a"] = func(*llm.Request, func(llm.Event) error) error {
+				return &llm.Error{Kind: llm.Unavailable, Code: llm.CodeContextLength, Msg: "too long"}
+			}
+		}, "", llm.RouteBlocked, llm.CodeContextLength, "local/a first"},
+		{"a-later-hop-demands-what-nobody-can-do", "auto", func(g *rig) {
+			g.cloud.do["c/1"] = fails(llm.Unavailable)
+			g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+				d, err := allowAll(in)
+				d.Obligations.StoreContent = in.Hop != llm.First
+				return d, err
+			})
+		}, "", llm.RouteBlocked, llm.CodePolicyDenied, "c/1 first"},
 		{"local-never-leaves", "local", func(g *rig) { g.local.do["local/a"] = answers("") }, "", llm.RouteBlocked, llm.CodeLocalInsufficient, "local/a first"},
 		{"invalid-is-not-retried", "auto", func(g *rig) { g.cloud.do["c/1"] = fails(llm.Invalid) }, "", llm.RouteBlocked, "", "c/1 first"},
 		{"sick-target-last", "auto", func(g *rig) { g.cloud.sick = map[string]bool{"c/1": true} }, "from c2", llm.RouteCloud, "", "c/2 first"},
@@ -173,5 +204,59 @@ func TestStrictAudit(t *testing.T) {
 	}
 	if w := g.rec.wait; w[0] || !w[1] {
 		t.Errorf("waited for the record: %v, want only under strict", w)
+	}
+}
+
+// The audit is strict when the decision that let the request out says so, not only the first.
+func TestStrictAuditOfALaterHop(t *testing.T) {
+	g := newRig()
+	g.cloud.do["c/1"] = fails(llm.Unavailable)
+	g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+		d, err := allowAll(in)
+		if in.Hop == llm.Fallback {
+			d.Obligations.Audit = "strict"
+		}
+		return d, err
+	})
+	if text, _, err := g.ask(t, "auto", "hello"); err != nil || text != "from c2" {
+		t.Fatalf("answer %q, %v", text, err)
+	}
+	if !g.rec.wait[0] {
+		t.Error("the record was not waited for")
+	}
+}
+
+// An answer that came to nothing leaves no tokens on the one that counts, and no text in the ledger.
+func TestRecordOfTheAnswerThatCounts(t *testing.T) {
+	g := newRig()
+	g.cfg.Judge = judge{Boundary: llm.Supported}
+	g.local.do["local/a"] = answers("") // with its usage
+	g.cloud.do["c/1"] = func(_ *llm.Request, emit func(llm.Event) error) error {
+		return emit(llm.Event{Choices: []llm.Delta{{Text: "x", Finish: llm.Stop}}})
+	}
+	if _, x, err := g.ask(t, "auto", "my CAT"); err != nil || x.Usage.Total() != 0 {
+		t.Errorf("usage %+v, %v; the cloud reported none", x.Usage, err)
+	}
+	if a := g.rec.recs[0].Attempts; a[0].Redacted != 0 || a[1].Redacted != 1 {
+		t.Errorf("redacted %d and %d, want none at home and one type in the cloud", a[0].Redacted, a[1].Redacted)
+	}
+	_, _, err := g.ask(t, "call ann@example.com", "hello")
+	if m := g.rec.recs[1].Model; llm.KindOf(err) != llm.NotFound || m != "unknown" {
+		t.Errorf("recorded model %q, %v", m, err)
+	}
+}
+
+func TestNeedsOfTheFormat(t *testing.T) {
+	for format, want := range map[string]bool{
+		`null`: false, `{"type":"text"}`: false, `{"type":"json_object"}`: true,
+		`{"type":"json_schema","json_schema":{"name":"text","schema":{}}}`: true,
+	} {
+		req, err := openai.ParseRequest([]byte(`{"model":"auto","messages":[{"role":"user","content":"x"}],"response_format":` + format + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := needs(req).Format; got != want {
+			t.Errorf("%s: needs a format: %v, want %v", format, got, want)
+		}
 	}
 }

@@ -47,6 +47,16 @@ const (
 	ContentFilter Finish = "content_filter"
 )
 
+// Name returns f when it is one of the known, and "other" when not: an upstream
+// may write anything there.
+func (f Finish) Name() string {
+	switch f {
+	case Stop, Length, ToolCalls, ContentFilter:
+		return string(f)
+	}
+	return "other"
+}
+
 // A Restorer puts the values that redaction took out back into one answer.
 // It is used by one goroutine at a time.
 type Restorer interface {
