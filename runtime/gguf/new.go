@@ -8,8 +8,8 @@ import (
 
 // New returns a file made of parts that come from elsewhere, such as another
 // container: it checks what [Parse] would, and keeps the slices. A field's Type
-// and Elem follow from its Value.
-func New(fields []Field, tensors []Tensor) (*File, error) {
+// and Elem follow from its Value. Unmap, if not nil, is what [File.Close] calls.
+func New(fields []Field, tensors []Tensor, unmap func() error) (*File, error) {
 	f := &File{Version: 3, Alignment: defaultAlignment, byKey: map[string]int{}, byName: map[string]int{}}
 	for _, field := range fields {
 		var ok bool
@@ -26,6 +26,7 @@ func New(fields []Field, tensors []Tensor) (*File, error) {
 		}
 		f.Size += int64(len(t.Data))
 	}
+	f.unmap = unmap
 	return f, nil
 }
 

@@ -10,7 +10,18 @@ import (
 // Open reads the GGUF file at path, mapped into memory where the platform allows
 // it and read whole elsewhere. The file must not be truncated while it is open:
 // touching a page that is gone kills the process. The caller closes the result.
+//
+// A model split into parts is opened whole, by the path of any of them, and its
+// metadata no longer says that it was split.
 func Open(path string) (*File, error) {
+	f, err := openOne(path)
+	if err != nil || !f.isPart() {
+		return f, err
+	}
+	return join(f, path)
+}
+
+func openOne(path string) (*File, error) {
 	data, unmap, err := load(path)
 	if err != nil {
 		return nil, err

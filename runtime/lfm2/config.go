@@ -85,8 +85,8 @@ func checkArchitecture(f *gguf.File) error {
 	case arch != "lfm2" && arch != "lfm2moe":
 		return fmt.Errorf("the file holds a model of architecture %q, and only LFM2 models (architecture \"lfm2\" or \"lfm2moe\") can be run; get one such as LFM2-1.2B", arch)
 	}
-	if n, ok := f.Int("split.count"); ok && n > 1 && len(f.Tensors) < int(splitTensors(f)) {
-		return fmt.Errorf("the file is one part of a model split into %d, and the others were not given with it", n)
+	if n, ok := f.Int("split.count"); ok && n > 1 {
+		return fmt.Errorf("the file is one part of a model split into %d; open it by its path, with the others beside it", n)
 	}
 	if causal, ok := f.Bool(arch + ".attention.causal"); ok && !causal {
 		return errors.New("the file holds a bidirectional LFM2 encoder, which cannot generate or judge; use a causal LFM2 model")
@@ -95,15 +95,6 @@ func checkArchitecture(f *gguf.File) error {
 		return errors.New("the file holds an LFM2 audio detokenizer (sliding-window attention), not a language model")
 	}
 	return nil
-}
-
-// splitTensors returns how many tensors all parts of a split model have
-// together; without that number, more than any file.
-func splitTensors(f *gguf.File) int64 {
-	if n, ok := f.Int("split.tensors.count"); ok {
-		return n
-	}
-	return math.MaxInt
 }
 
 // readConfig reads the shape from f's metadata, and the layer kinds from its

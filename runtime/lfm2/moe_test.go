@@ -117,7 +117,7 @@ func TestExpertsApart(t *testing.T) {
 			tensors = append(tensors, gguf.Tensor{Name: fmt.Sprintf("%s.%d.weight", name, e), Type: x.Type, Dims: x.Dims[:2], Data: x.Data[e*size:][:size]})
 		}
 	}
-	apart, err := gguf.New(f.Fields, tensors)
+	apart, err := gguf.New(f.Fields, tensors, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
