@@ -143,14 +143,21 @@ func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int,
 	}
 	defer permit.Nothing() // whatever happens, the permit is given back
 	var emitErr error
+	reported, said := false, 0
+	defer func() {
+		if began && !reported { // whoever bills does not forget: nor does the budget
+			a.Usage = estimate(req, said)
+		}
+	}()
 	err = e.Provider.Complete(ctx, req, func(ev llm.Event) error {
 		if !began {
 			began, a.FirstByte = true, time.Since(a.Start)
 			permit.FirstByte()
 		}
 		if ev.Usage != nil {
-			a.Usage = *ev.Usage
+			reported, a.Usage = true, *ev.Usage
 		}
+		said += size(ev)
 		emitErr = emit(ev)
 		return emitErr
 	})
@@ -181,4 +188,31 @@ func (t *Tier) attempt(ctx context.Context, e *entry, req *llm.Request, try int,
 		permit.Failure()
 	}
 	return fail(call)
+}
+
+// size returns the bytes of an answer in ev.
+func size(ev llm.Event) (n int) {
+	for _, d := range ev.Choices {
+		n += len(d.Text) + len(d.Reasoning) + len(d.Refusal)
+		for _, c := range d.ToolCalls {
+			n += len(c.Name) + len(c.Arguments)
+		}
+	}
+	return n
+}
+
+// estimate guesses the tokens of a call whose usage nobody reported, because the
+// upstream never does or the answer broke off: four bytes make a token.
+func estimate(req *llm.Request, said int) llm.Usage {
+	asked := 0
+	for _, m := range req.Messages {
+		asked += len(m.Text)
+		for _, c := range m.ToolCalls {
+			asked += len(c.Name) + len(c.Arguments)
+		}
+	}
+	for _, t := range req.Tools {
+		asked += len(t.Raw)
+	}
+	return llm.Usage{Input: asked/4 + 1, Output: (said + 3) / 4, Estimated: true}
 }

@@ -118,6 +118,33 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// mute is a provider that reports no usage, and breaks off after its words when told to.
+type mute struct{ err error }
+
+func (m mute) Complete(_ context.Context, _ *llm.Request, emit func(llm.Event) error) error {
+	if err := emit(llm.Event{Choices: []llm.Delta{{Text: "twelve bytes"}}}); err != nil {
+		return err
+	}
+	return m.err
+}
+
+// A call that somebody bills costs something, reported or not.
+func TestUsageIsGuessedWhenNobodyReportsIt(t *testing.T) {
+	for name, end := range map[string]error{"whole": nil, "broken": &CallError{Outcome: llm.Broken, Code: "cut"}} {
+		tier, err := New([]Entry{{Target: llm.Target{ID: "c/1"}, Provider: mute{end}}}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got llm.Attempt
+		_ = tier.Generate(t.Context(), &llm.Request{
+			Target: llm.Target{ID: "c/1"}, Messages: []llm.Message{{Text: "eight by"}}, OnAttempt: func(a llm.Attempt) { got = a },
+		}, func(llm.Event) error { return nil })
+		if want := (llm.Usage{Input: 3, Output: 3, Estimated: true}); got.Usage != want {
+			t.Errorf("%s: usage %+v, want %+v", name, got.Usage, want)
+		}
+	}
+}
+
 // What the client's own side fails with comes back as it is, and counts as nothing.
 func TestEmitFails(t *testing.T) {
 	gone := errors.New("gone")
