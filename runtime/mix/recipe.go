@@ -39,7 +39,7 @@ func Parse(name string) (Recipe, error) {
 			return r, nil
 		}
 	}
-	return Recipe{}, fmt.Errorf("there is no type %q; there are %s", name, strings.Join(Names(), ", "))
+	return Recipe{}, fmt.Errorf("type %q cannot be written; use %s", name, strings.Join(Names(), ", "))
 }
 
 // String returns the recipe's name, in lower case.

@@ -1,4 +1,4 @@
-package mix
+package mix_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluice-ai/sluice/runtime/gguf"
 	"github.com/sluice-ai/sluice/runtime/lfm2"
+	"github.com/sluice-ai/sluice/runtime/mix"
 	"github.com/sluice-ai/sluice/runtime/quant"
 	"github.com/sluice-ai/sluice/runtime/synth"
 )
@@ -31,6 +32,15 @@ func model(t testing.TB, size, typ string) *gguf.File {
 	return parse(t, b.Bytes())
 }
 
+func recipe(t testing.TB, name string) mix.Recipe {
+	t.Helper()
+	r, err := mix.Parse(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func parse(t testing.TB, data []byte) *gguf.File {
 	t.Helper()
 	f, err := gguf.Parse(data)
@@ -41,10 +51,10 @@ func parse(t testing.TB, data []byte) *gguf.File {
 }
 
 // write is Write in memory.
-func write(t testing.TB, f *gguf.File, r Recipe, o Options) (*gguf.File, *Report, []byte) {
+func write(t testing.TB, f *gguf.File, r mix.Recipe, o mix.Options) (*gguf.File, *mix.Report, []byte) {
 	t.Helper()
 	var b bytes.Buffer
-	report, err := Write(t.Context(), &b, f, r, o)
+	report, err := mix.Write(t.Context(), &b, f, r, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,13 +81,13 @@ func metadata(f *gguf.File) map[string]any {
 // TestWrite converts models to everything there is, and holds the outcome to the
 // recipe, the report, the metadata and what the values were.
 func TestWrite(t *testing.T) {
-	for size, names := range map[string][]string{"tiny": Names(), "tinymoe": {"bf16", "q8_0", "q5_k_m", "q4_k_m"}} {
+	for size, names := range map[string][]string{"tiny": mix.Names(), "tinymoe": {"bf16", "q8_0", "q5_k_m", "q4_k_m"}} {
 		in := model(t, size, "f32")
 		for _, name := range names {
 			t.Run(size+"-"+name, func(t *testing.T) {
 				r := recipe(t, name)
 				var last int64
-				out, report, data := write(t, in, r, Options{Threads: 3, Progress: func(done, total int64) {
+				out, report, data := write(t, in, r, mix.Options{Threads: 3, Progress: func(done, total int64) {
 					if done <= last || done > total {
 						t.Errorf("progress from %d to %d of %d", last, done, total)
 					}
@@ -87,7 +97,7 @@ func TestWrite(t *testing.T) {
 					t.Errorf("progress ended at %d of %d", last, report.After)
 				}
 				if size == "tiny" {
-					if _, _, one := write(t, in, r, Options{Threads: 1}); !bytes.Equal(one, data) {
+					if _, _, one := write(t, in, r, mix.Options{Threads: 1}); !bytes.Equal(one, data) {
 						t.Error("the number of threads changes the file")
 					}
 				}
@@ -133,21 +143,21 @@ func TestWrite(t *testing.T) {
 func TestRequantize(t *testing.T) {
 	in := model(t, "mini", "q8_0")
 	var b bytes.Buffer
-	if _, err := Write(t.Context(), &b, in, recipe(t, "q4_k_m"), Options{}); !errors.Is(err, ErrQuantized) || b.Len() > 0 {
+	if _, err := mix.Write(t.Context(), &b, in, recipe(t, "q4_k_m"), mix.Options{}); !errors.Is(err, mix.ErrQuantized) || b.Len() > 0 {
 		t.Errorf("%v, after %d bytes", err, b.Len())
 	}
 	// What has its type already is copied, and that is no second rounding.
-	out, _, _ := write(t, in, recipe(t, "q8_0"), Options{})
+	out, _, _ := write(t, in, recipe(t, "q8_0"), mix.Options{})
 	for i := range out.Tensors {
 		if !bytes.Equal(out.Tensors[i].Data, in.Tensors[i].Data) {
 			t.Errorf("%s changed", out.Tensors[i].Name)
 		}
 	}
-	out, report, _ := write(t, in, recipe(t, "q4_k_m"), Options{AllowRequantize: true})
+	out, report, _ := write(t, in, recipe(t, "q4_k_m"), mix.Options{AllowRequantize: true})
 	if got := out.Tensor("blk.0.ffn_up.weight").Type; got != quant.Q4_K {
 		t.Errorf("ffn_up is %v", got)
 	}
-	want := []Group{{"Q8_0", "Q6_K", 4, 0}, {"F32", "F32", 22, 0}, {"Q8_0", "Q4_K", 33, 0}}
+	want := []mix.Group{{"Q8_0", "Q6_K", 4, 0}, {"F32", "F32", 22, 0}, {"Q8_0", "Q4_K", 33, 0}}
 	got := report.Summary()
 	for i := range got {
 		if (got[i].Error > 0) != (got[i].From != got[i].To) {
@@ -219,7 +229,7 @@ func TestRefuses(t *testing.T) {
 		{"too-large-for-q5", with(t, in, nil, put(1e8)), "q5_1", "too large for Q5_1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Write(t.Context(), io.Discard, tt.f, recipe(t, tt.recipe), Options{})
+			_, err := mix.Write(t.Context(), io.Discard, tt.f, recipe(t, tt.recipe), mix.Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}
@@ -233,7 +243,7 @@ func TestMetadataOfTheOldFile(t *testing.T) {
 		"split.count": uint16(1), "split.no": uint16(0), "split.tensors.count": int32(48), "general.alignment": uint32(32),
 		"general.quantization_version": uint32(1), "sluice.abilities": []string{"judge"},
 	}, nil)
-	out, _, _ := write(t, f, recipe(t, "q8_0"), Options{})
+	out, _, _ := write(t, f, recipe(t, "q8_0"), mix.Options{})
 	for _, key := range []string{"split.count", "split.no", "split.tensors.count", "general.alignment"} {
 		if _, ok := out.Field(key); ok {
 			t.Errorf("%s is still there", key)
@@ -259,7 +269,7 @@ func TestWriteFile(t *testing.T) {
 	r := recipe(t, "q4_0")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := WriteFile(ctx, out, in, r, Options{Progress: func(done, total int64) {
+	_, err := mix.WriteFile(ctx, out, in, r, mix.Options{Progress: func(done, total int64) {
 		if done > total/2 {
 			cancel()
 		}
@@ -270,13 +280,13 @@ func TestWriteFile(t *testing.T) {
 	if b, _ := os.ReadFile(out); string(b) != "before" {
 		t.Error("a file that could not be finished replaced another")
 	}
-	if _, err := WriteFile(t.Context(), in, in, r, Options{}); err == nil {
+	if _, err := mix.WriteFile(t.Context(), in, in, r, mix.Options{}); err == nil {
 		t.Error("the model was written over itself")
 	}
-	if _, err := WriteFile(t.Context(), filepath.Join(folder, "no", "out.gguf"), in, r, Options{}); err == nil {
+	if _, err := mix.WriteFile(t.Context(), filepath.Join(folder, "no", "out.gguf"), in, r, mix.Options{}); err == nil {
 		t.Error("written to a folder that does not exist")
 	}
-	if _, err := WriteFile(t.Context(), out, in, r, Options{}); err != nil {
+	if _, err := mix.WriteFile(t.Context(), out, in, r, mix.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := gguf.Open(out)
@@ -304,7 +314,7 @@ func TestMemory(t *testing.T) {
 		f := parse(t, b.Bytes())
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if _, err := Write(t.Context(), io.Discard, f, recipe(t, "q8_0"), Options{Threads: 2}); err != nil {
+		if _, err := mix.Write(t.Context(), io.Discard, f, recipe(t, "q8_0"), mix.Options{Threads: 2}); err != nil {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)
@@ -320,13 +330,13 @@ func BenchmarkWrite(b *testing.B) {
 	in := model(b, "mini", "f32")
 	for _, name := range []string{"q8_0", "q6_k", "q4_k_m", "q4_0"} {
 		b.Run(name, func(b *testing.B) {
-			r, err := Parse(name)
+			r, err := mix.Parse(name)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.SetBytes(in.Size)
 			for b.Loop() {
-				if _, err := Write(b.Context(), io.Discard, in, r, Options{}); err != nil {
+				if _, err := mix.Write(b.Context(), io.Discard, in, r, mix.Options{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -17,7 +17,7 @@ const chunkElements = 1 << 18
 // deviation. Each chunk has its own stream of numbers, so chunks are made on all
 // cores, and neither their number nor the order in which they end matters.
 func (b *builder) random(name string, t quant.Type, dims []int, mean, deviation float32) {
-	stream := mix(b.seed) + b.count<<32
+	stream := splitMix(b.seed) + b.count<<32
 	b.count++
 	elements := 1
 	for _, d := range dims {
@@ -90,17 +90,17 @@ type chunk struct {
 func fill(dst []float32, stream uint64, mean, deviation float32) {
 	// The sum of four uniform integers in [0, 65535] has variance 4 * (65536²-1)/12.
 	scale := deviation / 37837.2275
-	state := mix(stream)
+	state := splitMix(stream)
 	for i := range dst {
 		state += 0x9e3779b97f4a7c15
-		x := mix(state)
+		x := splitMix(state)
 		sum := int32(x&0xffff) + int32(x>>16&0xffff) + int32(x>>32&0xffff) + int32(x>>48) - 2*65535
 		dst[i] = mean + float32(float32(sum)*scale)
 	}
 }
 
-// mix is SplitMix64's output function.
-func mix(x uint64) uint64 {
+// splitMix is SplitMix64's output function.
+func splitMix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ai/sluice/runtime/gguf"
+	"github.com/sluice-ai/sluice/runtime/mix"
 	"github.com/sluice-ai/sluice/runtime/quant"
 )
 
@@ -88,22 +89,8 @@ var shapes = map[string]Shape{
 	"24b-a2b":    {40, 2048, 32, 8, 11776, 65536, 64400, 128000, moe40, 1e6, 64, 4, 1536, 2},
 }
 
-// types maps Config.Type to the type of matrices and to general.file_type; more
-// is the type of the matrices that llama-quantize makes better in a mix.
-var types = map[string]struct {
-	weight, more quant.Type
-	fileType     uint32
-}{
-	"f32": {quant.F32, quant.F32, 0}, "f16": {quant.F16, quant.F16, 1}, "bf16": {quant.BF16, quant.BF16, 32},
-	"q8_0": {quant.Q8_0, quant.Q8_0, 7}, "q4_0": {quant.Q4_0, quant.Q4_0, 2}, "q4_1": {quant.Q4_1, quant.Q4_1, 3},
-	"q5_0": {quant.Q5_0, quant.Q5_0, 8}, "q5_1": {quant.Q5_1, quant.Q5_1, 9}, "q6_k": {quant.Q6_K, quant.Q6_K, 18},
-	"q4_k_m": {quant.Q4_K, quant.Q6_K, 15}, "q5_k_m": {quant.Q5_K, quant.Q6_K, 17},
-}
-
 // Types lists the names that Config.Type can have.
-func Types() []string {
-	return []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k_m", "q5_k_m", "q6_k"}
-}
+func Types() []string { return mix.Names() }
 
 func (c Config) withDefaults() Config {
 	c.Size = strings.ToLower(cmp.Or(c.Size, "tiny"))
@@ -118,8 +105,8 @@ func (c Config) Validate() error {
 	if _, ok := shapes[c.Size]; !ok {
 		errs = append(errs, fmt.Errorf("size %q is unknown; use %s", c.Size, strings.Join(Sizes(), ", ")))
 	}
-	if _, ok := types[c.Type]; !ok {
-		errs = append(errs, fmt.Errorf("type %q cannot be written; use %s", c.Type, strings.Join(Types(), ", ")))
+	if _, err := mix.Parse(c.Type); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -131,12 +118,15 @@ func Write(out io.Writer, c Config, progress func(done, total int64)) error {
 		return err
 	}
 	c = c.withDefaults()
-	t := types[c.Type]
-	b := builder{shape: shapes[c.Size], weight: t.weight, more: t.more, untied: c.Untied, seed: c.Seed, progress: progress}
-	b.metadata(c, t.fileType)
+	recipe, err := mix.Parse(c.Type)
+	if err != nil {
+		return err
+	}
+	b := builder{shape: shapes[c.Size], recipe: recipe, untied: c.Untied, seed: c.Seed, progress: progress}
+	b.metadata(c, recipe.FileType())
 	b.tensors()
 	b.total = b.w.Size()
-	_, err := b.w.WriteTo(out)
+	_, err = b.w.WriteTo(out)
 	return err
 }
 
@@ -162,13 +152,20 @@ func WriteFile(path string, c Config, progress func(done, total int64)) (err err
 type builder struct {
 	w           gguf.Writer
 	shape       Shape
-	weight      quant.Type
-	more        quant.Type // of attn_v and ffn_down in some layers
+	recipe      mix.Recipe
 	untied      bool
+	plan        []planned // until their types are known
 	seed        uint64
 	progress    func(done, total int64)
 	done, total int64
 	count       uint64 // tensors so far: each has a stream of numbers of its own
+}
+
+// A planned tensor is one that has no type yet.
+type planned struct {
+	name            string
+	dims            []int
+	mean, deviation float32
 }
 
 func (b *builder) metadata(c Config, fileType uint32) {
@@ -221,87 +218,71 @@ const taps = 3
 // tensors lays out every tensor, with scales that keep activations and logits
 // in the range a trained model has: matrices keep the variance of a normalised
 // input; the final norm sets the logits' standard deviation to about 2; the query
-// norm makes attention look at few positions.
+// norm makes attention look at few positions. Types are those that quantising an
+// F32 model would give.
 func (b *builder) tensors() {
+	b.layOut()
+	tensors := make([]mix.Tensor, len(b.plan))
+	for i, p := range b.plan {
+		tensors[i] = mix.Tensor{Name: p.name, Type: quant.F32, Dims: p.dims}
+	}
+	for i, t := range b.recipe.Types(tensors, mix.Shape{Layers: b.shape.Layers, Experts: b.shape.Experts}) {
+		p := b.plan[i]
+		b.random(p.name, t, p.dims, p.mean, p.deviation)
+	}
+}
+
+func (b *builder) layOut() {
 	s := b.shape
 	d, hd := s.Dim, s.Dim/s.Heads
-	b.matrix("token_embd.weight", b.embedType(), d, s.Vocab)
+	b.matrix("token_embd.weight", d, s.Vocab)
 	b.vector("token_embd_norm.weight", d, 2)
 	if b.untied {
-		b.matrix("output.weight", b.embedType(), d, s.Vocab)
+		b.matrix("output.weight", d, s.Vocab)
 	}
 	for l := range s.Layers {
 		blk := fmt.Sprintf("blk.%d.", l)
 		b.vector(blk+"attn_norm.weight", d, 1)
 		if slices.Contains(s.Attention, l) {
-			b.matrix(blk+"attn_q.weight", b.weight, d, d)
-			b.matrix(blk+"attn_k.weight", b.weight, d, s.KVHeads*hd)
-			b.matrix(blk+"attn_v.weight", b.better(slices.Index(s.Attention, l), len(s.Attention)), d, s.KVHeads*hd)
-			b.matrix(blk+"attn_output.weight", b.weight, d, d)
+			b.matrix(blk+"attn_q.weight", d, d)
+			b.matrix(blk+"attn_k.weight", d, s.KVHeads*hd)
+			b.matrix(blk+"attn_v.weight", d, s.KVHeads*hd)
+			b.matrix(blk+"attn_output.weight", d, d)
 			b.vector(blk+"attn_q_norm.weight", hd, 1.5)
 			b.vector(blk+"attn_k_norm.weight", hd, 1)
 		} else {
-			b.matrix(blk+"shortconv.in_proj.weight", b.weight, d, 3*d)
-			b.float(blk+"shortconv.conv.weight", []int{taps, d}, 0, 0.6)
-			b.matrix(blk+"shortconv.out_proj.weight", b.weight, d, d)
+			b.matrix(blk+"shortconv.in_proj.weight", d, 3*d)
+			b.add(blk+"shortconv.conv.weight", []int{taps, d}, 0, 0.6)
+			b.matrix(blk+"shortconv.out_proj.weight", d, d)
 		}
 		b.vector(blk+"ffn_norm.weight", d, 1)
-		down := b.better(l, s.Layers)
 		if s.Experts > 0 && l >= s.Dense {
-			b.float(blk+"ffn_gate_inp.weight", []int{d, s.Experts}, 0, rootInverse(d))
-			b.float(blk+"exp_probs_b.bias", []int{s.Experts}, 0, 0.2)
-			b.expertMatrix(blk+"ffn_gate_exps.weight", b.weight, d, s.ExpertFFN)
-			b.expertMatrix(blk+"ffn_up_exps.weight", b.weight, d, s.ExpertFFN)
-			b.expertMatrix(blk+"ffn_down_exps.weight", down, s.ExpertFFN, d)
+			b.add(blk+"ffn_gate_inp.weight", []int{d, s.Experts}, 0, rootInverse(d))
+			b.add(blk+"exp_probs_b.bias", []int{s.Experts}, 0, 0.2)
+			b.expertMatrix(blk+"ffn_gate_exps.weight", d, s.ExpertFFN)
+			b.expertMatrix(blk+"ffn_up_exps.weight", d, s.ExpertFFN)
+			b.expertMatrix(blk+"ffn_down_exps.weight", s.ExpertFFN, d)
 			continue
 		}
-		b.matrix(blk+"ffn_gate.weight", b.weight, d, s.FFN)
-		b.matrix(blk+"ffn_up.weight", b.weight, d, s.FFN)
-		b.matrix(blk+"ffn_down.weight", down, s.FFN, d)
+		b.matrix(blk+"ffn_gate.weight", d, s.FFN)
+		b.matrix(blk+"ffn_up.weight", d, s.FFN)
+		b.matrix(blk+"ffn_down.weight", s.FFN, d)
 	}
-}
-
-// better is the type of the i-th of n attn_v or ffn_down matrices: llama-quantize's
-// rule for mixes (section 9 of the reference).
-func (b *builder) better(i, n int) quant.Type {
-	if i < n/8 || i >= 7*n/8 || (i-n/8)%3 == 2 {
-		return b.more
-	}
-	return b.weight
-}
-
-// expertMatrix adds the matrices of all experts, as one tensor.
-func (b *builder) expertMatrix(name string, t quant.Type, cols, rows int) {
-	b.random(name, fit(t, cols), []int{cols, rows, b.shape.Experts}, 0, rootInverse(cols))
-}
-
-// embedType is the type of the tied embedding: llama-quantize treats it as the
-// output tensor and makes it Q6_K for every target below Q8_0.
-func (b *builder) embedType() quant.Type {
-	switch b.weight {
-	case quant.F32, quant.F16, quant.BF16, quant.Q8_0:
-		return b.weight
-	}
-	return quant.Q6_K
-}
-
-// fit is t, or Q8_0 where rows are too short for t's blocks, as llama-quantize
-// falls back.
-func fit(t quant.Type, cols int) quant.Type {
-	if cols%t.BlockSize() == 0 {
-		return t
-	}
-	return quant.Q8_0
 }
 
 // matrix adds a weight of rows rows whose elements have variance 1/cols.
-func (b *builder) matrix(name string, t quant.Type, cols, rows int) {
-	b.random(name, fit(t, cols), []int{cols, rows}, 0, rootInverse(cols))
+func (b *builder) matrix(name string, cols, rows int) {
+	b.add(name, []int{cols, rows}, 0, rootInverse(cols))
+}
+
+// expertMatrix adds the matrices of all experts, as one tensor.
+func (b *builder) expertMatrix(name string, cols, rows int) {
+	b.add(name, []int{cols, rows, b.shape.Experts}, 0, rootInverse(cols))
 }
 
 // vector adds a norm's weights: mean, give or take a tenth.
-func (b *builder) vector(name string, n int, mean float32) { b.float(name, []int{n}, mean, mean/10) }
+func (b *builder) vector(name string, n int, mean float32) { b.add(name, []int{n}, mean, mean/10) }
 
-func (b *builder) float(name string, dims []int, mean, deviation float32) {
-	b.random(name, quant.F32, dims, mean, deviation)
+func (b *builder) add(name string, dims []int, mean, deviation float32) {
+	b.plan = append(b.plan, planned{name, dims, mean, deviation})
 }

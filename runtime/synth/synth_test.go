@@ -23,7 +23,7 @@ func TestParameterCounts(t *testing.T) {
 		"350m": 354_483_968, "700m": 742_489_344, "1.2b": 1_170_340_608, "2.6b": 2_569_272_320,
 		"2.5-2.6b": 2_697_198_592, "8b-a1b": 8_339_930_560, "24b-a2b": 23_843_661_440,
 	} {
-		b := builder{shape: shapes[size], weight: quant.F32, more: quant.F32}
+		b := builder{shape: shapes[size]}
 		b.tensors()
 		if got := b.w.Size() / 4; got != want {
 			t.Errorf("%s has %d parameters, want %d", size, got, want)
@@ -41,6 +41,7 @@ func TestTypes(t *testing.T) {
 		{"mini", "q4_0", quant.Q4_0, quant.Q6_K}, {"tiny", "q4_0", quant.Q4_0, quant.Q8_0},
 		{"mini", "q6_k", quant.Q6_K, quant.Q6_K}, {"mini", "q8_0", quant.Q8_0, quant.Q8_0},
 		{"tiny", "f16", quant.F16, quant.F16}, {"tiny", "BF16", quant.BF16, quant.BF16}, {"tiny", "f32", quant.F32, quant.F32},
+		{"mini", "q4_k_m", quant.Q4_K, quant.Q6_K}, {"tiny", "q4_k_m", quant.Q5_0, quant.Q8_0}, {"tiny", "q5_k_m", quant.Q5_1, quant.Q8_0},
 	} {
 		var b bytes.Buffer
 		if err := Write(&b, Config{Size: tt.size, Type: tt.typ, Seed: 1}, nil); err != nil {
