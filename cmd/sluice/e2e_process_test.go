@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds every wait of these tests. Nothing takes nearly as long when all is well.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // buildBinary compiles the real binary once.
 func buildBinary(t *testing.T) string {
@@ -83,6 +83,7 @@ func start(t *testing.T, name, bin string, env []string, args ...string) *proces
 	p.cmd = exec.Command(bin, append([]string{"serve"}, args...)...)
 	p.cmd.Env = append(cleanEnv(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	p.cmd.SysProcAttr = dieWithParent()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ type suite struct {
 
 // lanes are the clouds of the gateway, all behind the one proxy. Each has one model, NAME/tiny.
 var lanes = []struct{ name, more string }{
-	{"main", "zone: {region: US, jurisdiction: US, operator: Main}"},
+	{"main", "zone: {region: US, jurisdiction: US, operator: Main, retention_days: 0, trains: false}"},
 	{"eu", "zone: {region: DE, jurisdiction: DE, operator: Hof, retention_days: 0, trains: false}"},
 	{"nowhere", ""}, {"first", ""}, {"second", ""}, {"retry", "retry: {max: 2, base: 1ms}"}, {"throttle", ""},
 	{"patient", "first_byte_timeout: 15s"},
