@@ -39,6 +39,7 @@ type Exchange struct {
 	want     Resolved
 	known    bool // the client's model name means something here
 	strict   bool // a decision that was used demands a durable record
+	recorded bool
 	err      error
 	restored int
 	first    time.Duration // until the first event; 0 before

@@ -15,11 +15,23 @@ import (
 // recordTimeout bounds the wait for a durable record.
 const recordTimeout = 10 * time.Second
 
-// Record writes the exchange to the ledger. status is what the client gets.
+// Fail says that the exchange failed after [Exchange.Run], or within it without an error.
+func (x *Exchange) Fail(err error) {
+	if x.err == nil {
+		x.err = err
+	}
+}
+
+// Record writes the exchange to the ledger, once: a second call does nothing.
+// status is what the client gets.
 // When policy asks for a strict audit, Record returns only when the record is
 // durable, and an error means that the answer must not be finished. Otherwise
 // an error is logged, and nil returned.
 func (x *Exchange) Record(ctx context.Context, status int) error {
+	if x.recorded {
+		return nil
+	}
+	x.recorded = true
 	rec := x.record(ctx, status)
 	x.r.meters.recorded(ctx, rec)
 	if x.r.cfg.Budgets != nil && rec.CostNano > 0 {
@@ -71,6 +83,8 @@ func (x *Exchange) record(ctx context.Context, status int) *llm.Record {
 	}
 	if e, ok := errors.AsType[*llm.Error](x.err); ok {
 		rec.Code = e.Code
+	} else if x.err != nil {
+		rec.Code = llm.CodeInternal
 	}
 	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
 		rec.Trace = sc.TraceID().String()

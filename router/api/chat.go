@@ -33,8 +33,17 @@ func (c *call) request(r *http.Request) (*llm.Request, error) {
 	}
 	req.Session = r.Header.Get("Sluice-Session")
 	req.Origin = strings.ToUpper(r.Header.Get("Sluice-Origin"))
+	for _, h := range []struct{ name, value string }{{"Sluice-Session", req.Session}, {"Sluice-Origin", req.Origin}} {
+		if len(h.value) > longestHeader {
+			return nil, &llm.Error{Kind: llm.Invalid, Code: llm.CodeInvalidRequest, Param: h.name,
+				Msg: fmt.Sprintf("the header %s is longer than %d bytes", h.name, longestHeader)}
+		}
+	}
 	return req, nil
 }
+
+// longestHeader bounds what a client's headers put into policy's input.
+const longestHeader = 256
 
 // chat serves POST /v1/chat/completions.
 func (s *Server) chat(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) {
@@ -50,6 +59,13 @@ func (s *Server) chat(ctx context.Context, c *call, w http.ResponseWriter, r *ht
 		s.refuse(ctx, c, w, x, err)
 		return
 	}
+	defer func() {
+		if v := recover(); v != nil { // what left must be in the ledger, whatever went wrong after it
+			x.Fail(errors.New("panic"))
+			_ = x.Record(ctx, http.StatusInternalServerError) // logged
+			panic(v)
+		}
+	}()
 	debug := c.who.Debug && r.Header.Get("Sluice-Debug") == "1"
 	if req.Stream {
 		s.stream(ctx, c, w, x, debug)
@@ -63,11 +79,12 @@ func (s *Server) chat(ctx context.Context, c *call, w http.ResponseWriter, r *ht
 	}
 	answer.Head = headOf(c, x)
 	body, err := answer.JSON()
-	if err == nil {
-		err = x.Record(ctx, http.StatusOK) // before the first byte, and so before the last
-	}
 	if err != nil {
-		s.cfg.Log.Error("finishing an answer", "decision", c.id, "err", err)
+		x.Fail(err)
+		s.refuse(ctx, c, w, x, err)
+		return
+	}
+	if err := x.Record(ctx, http.StatusOK); err != nil { // before the first byte, and so before the last
 		setHeaders(w, x, debug)
 		c.fail(err)
 		writeError(w, err, c.id)

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -70,6 +72,10 @@ func newKeyring(keys []Key) (*keyring, error) {
 // admit says who r's client is.
 func (k *keyring) admit(r *http.Request) (llm.Principal, error) {
 	if k.open {
+		if !ofThisMachine(r) {
+			return llm.Principal{}, &llm.Error{Kind: llm.Unauthenticated,
+				Msg: "this gateway has no keys, and so answers programs on this machine only, not the web pages or the names of other sites: configure a key"}
+		}
 		return llm.Principal{Tenant: "default", Debug: true}, nil
 	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -92,4 +98,50 @@ func (k *keyring) admit(r *http.Request) (llm.Principal, error) {
 		}
 	}
 	return llm.Principal{Tenant: held.Tenant, User: held.User, Key: held.Name, Roles: held.Roles, Debug: held.Debug}, nil
+}
+
+// ofThisMachine reports whether r can come from a program rather than from a
+// page of another site in a browser on this machine. Such a page may send
+// requests to loopback addresses: it then names itself as their origin, or makes
+// its own domain's name mean 127.0.0.1 and so shows as their host.
+func ofThisMachine(r *http.Request) bool {
+	if host := hostname(r.Host); net.ParseIP(host) == nil && !near(host) {
+		return false
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" {
+		return false // "null" is a page, too
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return true // an application: app://, tauri://, vscode-webview://
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil {
+		return ip.IsLoopback()
+	}
+	return near(u.Hostname())
+}
+
+// near reports whether no site on the internet can be called name, which is no address.
+func near(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if !strings.Contains(name, ".") {
+		return true
+	}
+	for _, end := range []string{".localhost", ".local", ".internal"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
 }

@@ -54,3 +54,45 @@ func TestKeyringMistakes(t *testing.T) {
 		}
 	}
 }
+
+// Without keys, a page in the browser of this machine must not be able to use the gateway.
+func TestPagesOfOtherSites(t *testing.T) {
+	ring, err := newKeyring(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		host, origin string
+		ok           bool
+	}{
+		{"127.0.0.1:8080", "", true},
+		{"localhost:8080", "http://localhost:3000", true},
+		{"[::1]:8080", "http://127.0.0.1:5173", true},
+		{"host.docker.internal:8080", "", true},
+		{"127.0.0.1:8080", "app://editor", true},
+		{"127.0.0.1:8080", "https://evil.example", false},
+		{"127.0.0.1:8080", "http://203.0.113.5", false},
+		{"127.0.0.1:8080", "null", false},
+		{"rebound.evil.example:8080", "", false},
+		{"localhost.evil.example", "", false},
+	} {
+		r := httptest.NewRequest("POST", "/v1/chat/completions", nil)
+		r.Host = tt.host
+		if tt.origin != "" {
+			r.Header.Set("Origin", tt.origin)
+		}
+		if _, err := ring.admit(r); (err == nil) != tt.ok {
+			t.Errorf("host %s, origin %q: %v, want admitted: %v", tt.host, tt.origin, err, tt.ok)
+		}
+	}
+	held, err := newKeyring([]Key{{Name: "a", Secret: secret.New("s")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Host = "llm.example.com"
+	r.Header.Set("Authorization", "Bearer s")
+	if _, err := held.admit(r); err != nil {
+		t.Errorf("with a key, any name will do: %v", err)
+	}
+}

@@ -40,6 +40,8 @@ type Server struct {
 	keys   *keyring
 	mux    *http.ServeMux
 	tracer trace.Tracer
+
+	grace, stall time.Duration // what clients are granted: see guard.go
 }
 
 // New returns a Server, or every mistake in the keys.
@@ -54,7 +56,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, keys: keys, mux: http.NewServeMux(), tracer: otel.Tracer("github.com/sluice-ai/sluice/router/api")}
+	s := &Server{cfg: cfg, keys: keys, mux: http.NewServeMux(), grace: bodyGrace, stall: readStall}
+	s.tracer = otel.Tracer("github.com/sluice-ai/sluice/router/api")
 	s.mux.HandleFunc("POST /v1/chat/completions", s.admitted(s.chat))
 	s.mux.HandleFunc("POST /v1/route", s.admitted(s.route))
 	s.mux.HandleFunc("POST /v1/inspect", s.admitted(s.inspect))
@@ -67,8 +70,10 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP serves one request. A handler that panics answers 500 when nothing was sent yet.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP serves one request. A handler that panics answers 500 when nothing
+// was sent yet; an answer that has begun breaks off.
+func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w := newGuard(rw, s.stall)
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -79,7 +84,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		// The value of a panic may hold a piece of the request: log where, not what.
 		s.cfg.Log.Error("a handler panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-		writeError(w, errors.New("panic"), "")
+		if w.begun {
+			panic(http.ErrAbortHandler) // the client must not take it for a whole answer
+		}
+		writeError(w, errors.New("panic"), w.Header().Get("Sluice-Decision"))
 	}()
 	s.mux.ServeHTTP(w, r)
 }
@@ -146,6 +154,7 @@ func blocked(w http.ResponseWriter) {
 func (s *Server) admit(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) error {
 	_, span := s.tracer.Start(ctx, "sluice.admit")
 	defer span.End()
+	in := newPaced(w, http.MaxBytesReader(w, r.Body, s.cfg.MaxBody), s.grace)
 	var err error
 	if c.who, err = s.keys.admit(r); err != nil {
 		return err
@@ -154,15 +163,16 @@ func (s *Server) admit(ctx context.Context, c *call, w http.ResponseWriter, r *h
 	if r.Method != http.MethodPost {
 		return nil
 	}
-	c.body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
+	if c.body, err = io.ReadAll(in); err == nil {
+		in.done()
+		return nil
+	}
+	w.Header().Set("Connection", "close") // what is left of the body is of no use
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &llm.Error{Kind: llm.Invalid, Code: llm.CodeBodyTooLarge,
 			Msg: fmt.Sprintf("the body is larger than %d bytes, the most this gateway takes", s.cfg.MaxBody)}
 	}
-	if err != nil {
-		return &llm.Error{Kind: llm.Canceled, Code: llm.CodeTimeout, Err: err, Msg: "the body did not arrive whole"}
-	}
-	return nil
+	return &llm.Error{Kind: llm.Canceled, Code: llm.CodeTimeout, Err: err, Msg: "the body did not arrive whole, or too slowly"}
 }
 
 // fail marks the call's span.
