@@ -92,5 +92,6 @@ func (p *paced) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// done ends the limit: an answer may take as long as it likes.
+// done ends the limit: an answer may take as long as it likes. net/http does the
+// same when it meets the body's end, but before the last read's own extension.
 func (p *paced) done() { _ = p.ctl.SetReadDeadline(time.Time{}) }

@@ -161,6 +161,7 @@ func (s *Server) admit(ctx context.Context, c *call, w http.ResponseWriter, r *h
 	}
 	span.SetAttributes(attribute.String("sluice.tenant", c.who.Tenant), attribute.String("sluice.key", c.who.Key))
 	if r.Method != http.MethodPost {
+		in.done()
 		return nil
 	}
 	if c.body, err = io.ReadAll(in); err == nil {
