@@ -1,4 +1,5 @@
-// Package engine runs LFM2 models: it opens a GGUF file and turns messages into
+// Package engine runs LFM2 models: it opens a GGUF file, or a checkpoint
+// of transformers, and turns messages into
 // text, or token sequences into probabilities. It is the only package of runtime
 // that others import.
 //
@@ -18,5 +19,7 @@
 // # Memory
 //
 // Weights are used where the file is mapped. Buffers are allocated when a model
-// is opened; a sequence takes memory as it grows, in pages.
+// is opened; a sequence takes memory as it grows, in pages. All sequences share a
+// budget: a generation begins when the memory of its prompt and of the first part
+// of its answer is there, and fails with [ErrBusy] otherwise.
 package engine

@@ -11,6 +11,9 @@ var (
 	ErrBusy = errors.New("the local model is busy: too many requests are waiting; try again later")
 	// ErrClosed says that the model was closed.
 	ErrClosed = errors.New("the model is closed")
+	// ErrMemory says that a budget of memory is too small, or used up: then the
+	// error is [ErrBusy] as well.
+	ErrMemory = state.ErrMemory
 	// ErrContext is what every [*ContextError] is, for errors.Is.
 	ErrContext = state.ErrContext
 )

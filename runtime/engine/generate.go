@@ -49,7 +49,7 @@ type TokenLogprob struct {
 
 // A Result tells how a generation ended.
 type Result struct {
-	Finish           string // "stop": the model or a stop string ended it; "length": MaxTokens or the context
+	Finish           string // "stop": the model or a stop string ended it; "length": MaxTokens, the context or memory
 	PromptTokens     int
 	CompletionTokens int           // tokens sampled, the ending one included
 	Queue            time.Duration // until the generation began
@@ -96,7 +96,8 @@ func (m *Model) Tokens(r *Request) []int32 {
 // this goroutine and not after Generate returns. If emit fails, Generate stops
 // and returns that error.
 //
-// It fails with [ErrBusy] if too many requests wait, with a [*ContextError] if
+// It fails with [ErrBusy] if too many requests wait or other sequences hold the
+// memory, with a [*ContextError] if
 // the prompt leaves no room for an answer, and with ctx's error within one layer
 // of a step when ctx ends. The Result is valid as far as the generation came.
 func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error) (res Result, err error) {
@@ -125,6 +126,13 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 	}
 	defer m.slots.leave()
 	res.Queue = lap()
+	room := m.opts.Context - len(prompt)
+	if r.MaxTokens > 0 {
+		room = min(room, r.MaxTokens)
+	}
+	if err := s.seq.Promise(len(prompt) + min(room, headStart)); err != nil {
+		return res, busy(err)
+	}
 	if err := s.Prefill(ctx, prompt); err != nil {
 		return res, err
 	}
@@ -134,10 +142,6 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 	res.Prefill = lap()
 	defer func() { res.Decode = lap() }()
 
-	room := m.opts.Context - len(prompt)
-	if r.MaxTokens > 0 {
-		room = min(room, r.MaxTokens)
-	}
 	a := &answer{m: m, r: &r, smp: smp, emit: emit, text: m.tok.NewStream(false), stop: stopper{stops: r.Stop}}
 	var next [1]int32
 	for {
@@ -163,7 +167,10 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 		}
 		smp.Accept(id)
 		next[0] = id
-		if err := s.Prefill(ctx, next[:]); err != nil {
+		if err := s.Prefill(ctx, next[:]); errors.Is(err, ErrMemory) { // the head start is used up, and others hold the rest
+			res.Finish = "length"
+			return res, a.finish()
+		} else if err != nil {
 			return res, err
 		}
 	}

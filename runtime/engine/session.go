@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -34,21 +35,31 @@ func (m *Model) NewSession() (*Session, error) {
 }
 
 func (m *Model) newSession(p priority) *Session {
-	return &Session{
-		m: m, seq: state.New(m.net.Shape(), m.opts.Context), priority: p, turn: newTurn(),
+	s := &Session{
+		m: m, seq: state.NewWithin(m.budget, m.shape, m.opts.Context), priority: p, turn: newTurn(),
 		logits: make([]float32, m.net.Vocab),
 	}
+	s.own()
+	return s
 }
+
+// own gives the sequence's memory back to the budget when nobody holds s any
+// more, should its owner forget Close.
+func (s *Session) own() { runtime.AddCleanup(s, (*state.Seq).Release, s.seq) }
 
 // Prefill reads tokens, in steps. If it fails, the session holds the tokens of
 // the steps that succeeded (Pos tells how many) and has no logits; tokens that
-// do not fit the context fail with a [*ContextError] before any is read.
+// do not fit the context fail with a [*ContextError] before any is read, and with
+// [ErrBusy] if other sequences hold the memory they need.
 func (s *Session) Prefill(ctx context.Context, tokens []int32) error {
 	if s.seq == nil {
 		return ErrClosed
 	}
 	if needed := s.seq.Pos() + len(tokens); needed > s.seq.Limit() {
 		return &ContextError{Needed: needed, Limit: s.seq.Limit()}
+	}
+	if err := s.seq.Promise(len(tokens)); err != nil {
+		return busy(err)
 	}
 	for len(tokens) > 0 {
 		n := min(len(tokens), s.m.tokensPerStep())
@@ -164,8 +175,12 @@ func (s *Session) Score(ctx context.Context, labels [][]int32) ([]float64, error
 		if len(batch) == 0 {
 			break
 		}
-		if err := s.step(ctx, batch); err != nil {
-			return nil, err
+		err := s.step(ctx, batch)
+		for _, span := range batch {
+			span.Seq.Release()
+		}
+		if err != nil {
+			return nil, busy(err)
 		}
 		for b, span := range batch {
 			for j, id := range labels[owners[b]][1:] {
@@ -189,11 +204,18 @@ func (s *Session) Clone() (*Session, error) {
 	if s.seq == nil {
 		return nil, ErrClosed
 	}
-	return &Session{m: s.m, seq: s.seq.Clone(), priority: s.priority, turn: newTurn(), logits: slices.Clone(s.logits), ready: s.ready}, nil
+	c := &Session{m: s.m, seq: s.seq.Clone(), priority: s.priority, turn: newTurn(), logits: slices.Clone(s.logits), ready: s.ready}
+	c.own()
+	return c, nil
 }
 
 // Close lets go of the session's memory. Closing twice is harmless.
-func (s *Session) Close() { s.seq, s.logits, s.ready = nil, nil, false }
+func (s *Session) Close() {
+	if s.seq != nil {
+		s.seq.Release()
+	}
+	s.seq, s.logits, s.ready = nil, nil, false
+}
 
 // Logits returns the scores after every token, one row per token. They take
 // 4 bytes times the vocabulary for each.
@@ -210,7 +232,7 @@ func (m *Model) Logits(ctx context.Context, tokens []int32) ([][]float32, error)
 	for part := range slices.Chunk(tokens, 64) {
 		all := make([]float32, len(part)*m.net.Vocab)
 		if err := s.step(ctx, []lfm2.Span{{Seq: s.seq, Tokens: part, Logits: all}}); err != nil {
-			return nil, err
+			return nil, busy(err)
 		}
 		for i := range part {
 			rows = append(rows, all[i*m.net.Vocab:][:m.net.Vocab:m.net.Vocab])
