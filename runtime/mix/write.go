@@ -85,7 +85,7 @@ func Write(ctx context.Context, out io.Writer, f *gguf.File, r Recipe, o Options
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	c := converter{ctx: ctx, threads: o.Threads, progress: o.Progress}
+	c := converter{file: f, threads: o.Threads, progress: o.Progress}
 	report := &Report{Recipe: r.String(), Tensors: make([]Change, len(tensors))}
 	var w gguf.Writer
 	setMetadata(&w, f, r)
@@ -94,7 +94,7 @@ func Write(ctx context.Context, out io.Writer, f *gguf.File, r Recipe, o Options
 		*change = Change{Name: t.Name, From: t.Type.String(), To: to.String(), Dims: t.Dims}
 		report.Before += int64(len(t.Data))
 		if to == t.Type {
-			w.Add(t.Name, to, t.Dims, func(out io.Writer) error { return c.copy(out, t) })
+			w.Add(t.Name, to, t.Dims, func(out io.Writer) error { return c.copy(ctx, out, t) })
 			continue
 		}
 		if !t.Type.Supported() {
@@ -104,7 +104,7 @@ func Write(ctx context.Context, out io.Writer, f *gguf.File, r Recipe, o Options
 			return nil, fmt.Errorf("%w (tensor %q is %v)", ErrQuantized, t.Name, t.Type)
 		}
 		w.Add(t.Name, to, t.Dims, func(out io.Writer) (err error) {
-			change.Error, err = c.convert(out, t, to)
+			change.Error, err = c.convert(ctx, out, t, to)
 			return err
 		})
 	}
@@ -160,14 +160,14 @@ func setMetadata(w *gguf.Writer, f *gguf.File, r Recipe) {
 
 // A converter carries tensors from one file to another.
 type converter struct {
-	ctx         context.Context
+	file        *gguf.File
 	threads     int
 	progress    func(done, total int64)
 	done, total int64
 }
 
-func (c *converter) write(out io.Writer, data []byte) error {
-	if err := c.ctx.Err(); err != nil {
+func (c *converter) write(ctx context.Context, out io.Writer, data []byte) error {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if _, err := out.Write(data); err != nil {
@@ -180,13 +180,14 @@ func (c *converter) write(out io.Writer, data []byte) error {
 	return nil
 }
 
-func (c *converter) copy(out io.Writer, t *gguf.Tensor) error {
+func (c *converter) copy(ctx context.Context, out io.Writer, t *gguf.Tensor) error {
 	const slab = 4 << 20
 	for data := t.Data; len(data) > 0; {
 		n := min(slab, len(data))
-		if err := c.write(out, data[:n]); err != nil {
+		if err := c.write(ctx, out, data[:n]); err != nil {
 			return err
 		}
+		c.file.Release(data[:n])
 		data = data[n:]
 	}
 	return nil
@@ -210,7 +211,7 @@ type moments struct{ value, err float64 }
 // convert writes t as type to and returns the relative error that this made.
 // Workers take chunks of rows; they are written in order, and no more than a few
 // for each worker are under way.
-func (c *converter) convert(out io.Writer, t *gguf.Tensor, to quant.Type) (float64, error) {
+func (c *converter) convert(ctx context.Context, out io.Writer, t *gguf.Tensor, to quant.Type) (float64, error) {
 	cols := t.Dims[0]
 	from, into := quant.RowBytes(t.Type, cols), quant.RowBytes(to, cols)
 	rows, each := len(t.Data)/from, max(1, chunkElements/cols)
@@ -257,9 +258,10 @@ func (c *converter) convert(out io.Writer, t *gguf.Tensor, to quant.Type) (float
 			return 0, k.err
 		}
 		total.value, total.err = total.value+k.moments.value, total.err+k.moments.err
-		if err := c.write(out, k.dst); err != nil {
+		if err := c.write(ctx, out, k.dst); err != nil {
 			return 0, err
 		}
+		c.file.Release(k.src)
 		free = append(free, k)
 	}
 	if total.value == 0 {

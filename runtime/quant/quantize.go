@@ -50,9 +50,18 @@ func quantizeQ8_0(dst []byte, src []float32) {
 		id := inverse(d)
 		putHalf(dst, d)
 		for j, v := range src[:32] {
-			dst[2+j] = byte(int8(math.Round(float64(v * id))))
+			dst[2+j] = byte(int8(roundAway(float32(v * id))))
 		}
 	}
+}
+
+// roundAway returns x rounded, halves away from zero, as C's roundf does. The sum
+// is exact.
+func roundAway(x float32) int {
+	if x < 0 {
+		return int(float64(x) - 0.5)
+	}
+	return int(float64(x) + 0.5)
 }
 
 func quantizeQ4_0(dst []byte, src []float32) {
