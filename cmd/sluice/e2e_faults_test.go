@@ -68,6 +68,7 @@ var breakages = []struct {
 	{"break-stall", fault{kind: faultStall, after: 40}, fault{kind: faultStall, after: 2}, true},
 	{"break-status", fault{kind: faultStatus, status: 500}, fault{kind: faultStatus, status: 503}, false},
 	{"break-cut", fault{kind: faultCut, after: 40}, fault{kind: faultCut, after: 2}, true},
+	{"break-end", fault{kind: faultEnd, after: 40}, fault{kind: faultEnd, after: 2}, true},
 	{"break-error", fault{kind: faultError}, fault{kind: faultError}, false},
 	{"break-garbage", fault{kind: faultGarbage}, fault{kind: faultGarbage}, false},
 	{"break-hangup", fault{kind: faultHangUp}, fault{kind: faultHangUp}, false},
@@ -151,7 +152,7 @@ func (s *suite) clientLeaves(t *testing.T) {
 			if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil || !strings.Contains(line, "drip") {
 				t.Fatalf("the first event is %q, %v", line, err)
 			}
-			s.gw.expectRecord(resp, expected{"cloud", -1})
+			s.gw.expectRecord(resp, expected{"cloud", http.StatusGatewayTimeout})
 			cancel()
 			resp.Body.Close()
 			eventually(t, "the upstream call to be cancelled", func() error { return more(lane.left(), gone) })

@@ -18,7 +18,7 @@ import (
 // A fault is what a lane of the proxy does with one request. Its zero value passes it on.
 type fault struct {
 	kind   string
-	after  int           // cut, stall: bytes (unstreamed) or events (streamed) that still come through
+	after  int           // cut, end, stall: bytes (unstreamed) or events (streamed) that still come through
 	wait   time.Duration // throttle: Retry-After
 	gate   chan struct{} // drip: the stream ends when it is closed
 	status int           // status: what the upstream answers
@@ -28,6 +28,7 @@ type fault struct {
 const (
 	faultNone     = ""         // the upstream's own answer
 	faultCut      = "cut"      // the connection breaks after some of the answer
+	faultEnd      = "end"      // the answer ends after some of it, as if that were all
 	faultStall    = "stall"    // silence after some of the answer
 	faultSilent   = "silent"   // no byte at all
 	faultStatus   = "status"   // an error status, whose body repeats the request
@@ -267,6 +268,9 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, path string, bod
 	}
 	defer resp.Body.Close()
 	maps.Copy(w.Header(), resp.Header)
+	if f.kind == faultEnd {
+		w.Header().Del("Content-Length")
+	}
 	w.WriteHeader(resp.StatusCode)
 	out := io.Writer(flushing{w})
 	if f.kind == faultNone {
@@ -278,7 +282,10 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, path string, bod
 		part = &eventLimit{r: resp.Body, left: f.after}
 	}
 	_, _ = io.Copy(out, part)
-	if f.kind == faultStall {
+	switch f.kind {
+	case faultEnd:
+		return
+	case faultStall:
 		<-r.Context().Done()
 		return
 	}

@@ -46,7 +46,7 @@ var lanes = []struct{ name, more string }{
 	{"eu", "zone: {region: DE, jurisdiction: DE, operator: Hof, retention_days: 0, trains: false}"},
 	{"nowhere", ""}, {"first", ""}, {"second", ""}, {"retry", "retry: {max: 2, base: 1ms}"}, {"throttle", ""},
 	{"patient", "first_byte_timeout: 15s"},
-	{"break-silent", ""}, {"break-stall", ""}, {"break-status", ""}, {"break-cut", ""}, {"break-error", ""},
+	{"break-silent", ""}, {"break-stall", ""}, {"break-status", ""}, {"break-cut", ""}, {"break-end", ""}, {"break-error", ""},
 	{"break-garbage", ""}, {"break-hangup", ""}, {"break-empty", ""},
 }
 
