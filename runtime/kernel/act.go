@@ -10,6 +10,7 @@ type activations struct {
 	q       []int8    // [n][cols], or [groups][cols/4][groupCols][4]
 	d       []float32 // [n][cols/32], or [groups][cols/32][groupCols]: scales
 	dsum    []float32 // as d: d times the sum of the block's q
+	late    []float32 // [n][cols/16], plain and for types with minimums for each 16: d times the sum of these
 	size    int       // elements that share a weight's scale: 32 or 16
 
 	// bias is what the offset of the weights adds to a sum, negated: for groups
@@ -58,7 +59,7 @@ func sum8(q []int8) int32 {
 func (s *Scratch) quantize(p *Pool) {
 	a, n, blocks := &s.act, s.n, s.w.Cols/32
 	a.size = scaleSize(s.w.Type)
-	a.grouped = haveTile() && (s.n > 1 || !haveColumn(s.w.Type) && !haveRow(s.w.Type))
+	a.grouped = haveTile() && (s.n > 1 || hasPack(s.w.Type) && !haveColumn(s.w.Type) && !haveRow(s.w.Type))
 	if a.grouped {
 		groups := (s.n + groupCols - 1) / groupCols
 		n = groups * groupCols
@@ -71,6 +72,9 @@ func (s *Scratch) quantize(p *Pool) {
 	a.column = n == 1 && haveColumn(s.w.Type)
 	if a.column {
 		a.bias = grow(a.bias, s.w.Cols/a.size)
+	}
+	if hasLate(s.w.Type) {
+		a.late = grow(a.late, 2*n*blocks)
 	}
 	p.RunWorkers(n, s.columns)
 }
@@ -95,6 +99,12 @@ func (s *Scratch) quantizeColumn(worker, c int) {
 		dsum := a.dsum[c*blocks:][:blocks]
 		for b := range dsum {
 			dsum[b] = d[b] * float32(wk.sums16[2*b]+wk.sums16[2*b+1])
+		}
+		if hasLate(s.w.Type) {
+			late := a.late[2*c*blocks:][:2*blocks]
+			for i, sum := range wk.sums16 {
+				late[i] = d[i/2] * float32(sum)
+			}
 		}
 	}
 }

@@ -132,6 +132,16 @@ func (p *panel) packQ45_K(w *Weight, r0, rows int) {
 	}
 }
 
+// hasPack reports whether there is a way to pack t that is not packAny. Where
+// there is none, packing takes longer than multiplying one column row by row.
+func hasPack(t quant.Type) bool {
+	switch t {
+	case quant.Q8_0, quant.Q4_0, quant.Q4_K, quant.Q5_K:
+		return true
+	}
+	return havePack(t)
+}
+
 // packAny goes by way of unpackBlock.
 func (p *panel) packAny(w *Weight, r0, rows int) {
 	size, bytes, per := w.Type.BlockSize(), w.Type.BlockBytes(), 32/scaleSize(w.Type)

@@ -77,16 +77,22 @@ func unpackBlock(t quant.Type, v []int8, scale, mins []float32, b []byte) {
 		d, dmin := half(b[80:]), half(b[82:])
 		for i, sc := range b[:16] {
 			scale[i], mins[i] = d*float32(sc&15), -(dmin * float32(sc>>4))
-			twoBits(v[16*i:], b[16:80], i)
+		}
+		for c := range 8 {
+			y, q, shift := v[32*c:][:32], b[16+c/4*32:][:32], c%4*2&7
+			for l := range y {
+				y[l] = int8(q[l] >> shift & 3)
+			}
 		}
 	case quant.Q3_K:
 		d := half(b[108:])
 		for i := range 16 {
 			scale[i] = d * float32(quant.ScaleQ3(b[96:108], i))
-			y := v[16*i:][:16]
-			twoBits(y, b[32:96], i)
-			for l, h := range b[i%2*16:][:16] {
-				y[l] += int8(h>>(i/2)&1<<2) - 4
+		}
+		for c := range 8 {
+			y, q, high, shift := v[32*c:][:32], b[32+c/4*32:][:32], b[:32], c%4*2&7
+			for l := range y {
+				y[l] = int8(q[l]>>shift&3|high[l]>>(c&7)&1<<2) - 4
 			}
 		}
 	default:
@@ -99,14 +105,6 @@ func fiveBits(v []int8, high, q []byte, offset int8) {
 	for j, q := range q {
 		v[j] = int8(uint32(q&15)|h>>j&1<<4) - offset
 		v[j+16] = int8(uint32(q>>4)|h>>(j+16)&1<<4) - offset
-	}
-}
-
-// twoBits sets v to elements 16i to 16i+15 of the 256 whose two bits are in q[64].
-func twoBits(v []int8, q []byte, i int) {
-	shift := i % 8 / 2 * 2
-	for l, q := range q[i/8*32+i%2*16:][:16] {
-		v[l] = int8(q >> shift & 3)
 	}
 }
 

@@ -22,7 +22,7 @@ func (s *Scratch) multiplyRowByRow(wk *worker, r0, r1 int) {
 			}
 			*dst = dotBlocks(&wk.row, q, d, dsum)
 			if wk.row.late != nil {
-				*dst += dotLate(wk.row.late, q, d)
+				*dst += dotLate(wk.row.late, a.late[2*c*blocks:][:2*blocks])
 			}
 		}
 	}
@@ -61,11 +61,12 @@ func dotUnpacked(w *unpacked, q []int8, d, dsum []float32) float32 {
 }
 
 // dotLate defines what the minimums of a type that has one for each 16 elements
-// add to the product of a row with a column.
-func dotLate(late []float32, q []int8, d []float32) float32 {
+// add to the product of a row with a column, whose sums of 16 times their scales
+// are dsum.
+func dotLate(late, dsum []float32) float32 {
 	var acc float32
 	for i, m := range late {
-		acc += float32(m * float32(d[i/2]*float32(sum8(q[16*i:][:16]))))
+		acc += float32(m * dsum[i])
 	}
 	return acc
 }

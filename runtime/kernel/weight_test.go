@@ -82,18 +82,21 @@ func randomFloats(n int, r *rand.Rand) []float32 {
 func want(w *Weight, x []float32, n int) []float32 {
 	dst := make([]float32, n*w.Rows)
 	q, d, dsum := make([]int8, w.Cols), make([]float32, w.Cols/32), make([]float32, w.Cols/32)
-	sums := make([]int32, w.Cols/16)
+	sums, dsum16 := make([]int32, w.Cols/16), make([]float32, w.Cols/16)
 	var u unpacked
 	for c := range n {
 		quantizeGeneric(q, d, sums, x[c*w.Cols:][:w.Cols])
 		for b := range d {
 			dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))
 		}
+		for i := range dsum16 {
+			dsum16[i] = d[i/2] * float32(sum8(q[16*i:][:16]))
+		}
 		for r := range w.Rows {
 			u.unpack(w.Type, w.row(r), w.Cols)
 			dst[c*w.Rows+r] = dotUnpacked(&u, q, d, dsum)
 			if u.late != nil {
-				dst[c*w.Rows+r] += dotLate(u.late, q, d)
+				dst[c*w.Rows+r] += dotLate(u.late, dsum16)
 			}
 		}
 	}
