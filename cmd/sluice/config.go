@@ -162,12 +162,13 @@ func loadConfig(f flags) (*Config, error) {
 		path = os.Getenv("SLUICE_CONFIG")
 	}
 	var errs []error
+	var fileText []byte
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}
-		errs = overlooked(text)
+		fileText, errs = text, overlooked(text)
 		if err := v.MergeConfig(bytes.NewReader(text)); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, yamlSentence(err))
 		}
@@ -181,6 +182,9 @@ func loadConfig(f flags) (*Config, error) {
 	mistyped, unknown := decodeSentences(err)
 	errs = append(append(unknown, errs...), mistyped...)
 	c.override(f)
+	if data, ok := policyData(fileText); ok {
+		c.Policy.Data = data
+	}
 	if len(mistyped) == 0 { // a value that could not be read would be reported twice
 		errs = append(errs, c.Validate())
 	}
@@ -218,6 +222,26 @@ func overlooked(text []byte) []error {
 	}
 	walk(reflect.TypeFor[Config](), doc, "")
 	return errs
+}
+
+// policyData reads policy.data from text itself: viper folds the case of every
+// key below it, and a rule that looks for "EMAIL" would not find it.
+func policyData(text []byte) (map[string]any, bool) {
+	var doc map[string]any
+	if yaml.Unmarshal(text, &doc) != nil {
+		return nil, false // reported already
+	}
+	at := func(m map[string]any, key string) map[string]any {
+		for k, v := range m {
+			if strings.EqualFold(k, key) { // as viper finds it
+				sub, _ := v.(map[string]any)
+				return sub
+			}
+		}
+		return nil
+	}
+	data := at(at(doc, "policy"), "data")
+	return data, len(data) > 0
 }
 
 func unknownKey(keys string) error {
@@ -407,6 +431,14 @@ func (c *Config) validateProviders(bad func(string, ...any)) {
 		names[p.Name] = true
 		if p.BaseURL != "" && !strings.HasPrefix(p.BaseURL, "https://") && !strings.HasPrefix(p.BaseURL, "http://") {
 			bad("providers[%d] %q: base_url must begin with https:// or http://", i, p.Name)
+		}
+		for _, d := range []struct {
+			key string
+			v   time.Duration
+		}{{"connect_timeout", p.ConnectTimeout}, {"first_byte_timeout", p.FirstByteTimeout}, {"idle_timeout", p.IdleTimeout}} {
+			if d.v < 0 {
+				bad("providers[%d] %q: %s must not be negative", i, p.Name, d.key)
+			}
 		}
 		for _, part := range []struct {
 			key string

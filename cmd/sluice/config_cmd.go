@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -70,11 +71,26 @@ func hide(cfg *Config) {
 	}
 	for i := range cfg.Providers {
 		hideOne(&cfg.Providers[i].APIKey)
+		hideUser(&cfg.Providers[i].BaseURL)
 		for j := range cfg.Providers[i].Headers {
 			hideOne(&cfg.Providers[i].Headers[j].Value)
 		}
 	}
+	hideUser(&cfg.Telemetry.Traces.Endpoint)
 	for i := range cfg.Telemetry.Traces.Headers {
 		hideOne(&cfg.Telemetry.Traces.Headers[i].Value)
 	}
+}
+
+// hideUser hides the password in an address, and what its query may hold.
+func hideUser(s *string) {
+	u, err := url.Parse(*s)
+	if err != nil {
+		*s = "<redacted>"
+		return
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = "<redacted>"
+	}
+	*s = u.Redacted()
 }

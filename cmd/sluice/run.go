@@ -369,7 +369,7 @@ func fixed(old, now *Config) error {
 		old, now any
 	}{
 		{"listen", old.Listen, now.Listen}, {"admin_listen", old.AdminListen, now.AdminListen}, {"data_dir", old.DataDir, now.DataDir},
-		{"local", old.Local, now.Local}, {"judge.model", old.Judge.Model, now.Judge.Model}, {"telemetry", old.Telemetry, now.Telemetry},
+		{"local", old.Local, now.Local}, {"judge", judgeOf(old), judgeOf(now)}, {"log", old.Log, now.Log}, {"limits.shutdown", old.Limits.Shutdown, now.Limits.Shutdown}, {"telemetry", old.Telemetry, now.Telemetry},
 		{"ledger", old.Ledger, now.Ledger}, {"budgets", old.Budgets, now.Budgets},
 	} {
 		if !reflect.DeepEqual(c.old, c.now) {
@@ -379,7 +379,17 @@ func fixed(old, now *Config) error {
 	if changed != nil {
 		return fmt.Errorf("%s can only be changed by a restart", strings.Join(changed, ", "))
 	}
+	if len(now.Keys) == 0 && len(old.Keys) > 0 {
+		return errors.New("keys: without any the gateway would be open to everybody on this machine: that takes a restart")
+	}
 	return nil
+}
+
+// judgeOf is what of the judge's settings a reload cannot change: all but the timeout.
+func judgeOf(c *Config) any {
+	j := c.Judge
+	j.Timeout = 0
+	return j
 }
 
 // refund counts what the ledger says was spent this month, so that a restart does not renew a budget.

@@ -126,15 +126,15 @@ func (g *gateway) listenAndServe(ctx context.Context, data, admin net.Listener) 
 	}
 	stopReload := g.watch(ctx)
 	defer stopReload()
+	var errs []error
 	select {
 	case <-ctx.Done():
-	case err := <-failed:
-		return fmt.Errorf("serving: %w", err)
+	case err := <-failed: // the other one still serves: it ends like always, before what it uses is closed
+		errs = append(errs, fmt.Errorf("serving: %w", err))
 	}
 	g.log.Info("stopping: running requests may end", "within", g.cfg.Limits.Shutdown)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Limits.Shutdown)
 	defer cancel()
-	var errs []error
 	for _, sv := range servers {
 		if err := sv.s.Shutdown(end); err != nil {
 			errs = append(errs, fmt.Errorf("requests were still running after %v: %w", g.cfg.Limits.Shutdown, err), sv.s.Close())
@@ -156,18 +156,22 @@ func (g *gateway) watch(ctx context.Context) func() {
 	}
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(2 * time.Second)
+		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		last := stamp(path)
+		seen := last
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-hup:
 				last = stamp(path) // a change that is announced is not reloaded again
+				seen = last
 				g.reload(ctx)
 			case <-tick.C:
-				if now := stamp(path); now != last {
+				now := stamp(path)
+				settled := now == seen // half a file may be a configuration, too: one without its keys
+				if seen = now; settled && now != last {
 					last = now
 					g.reload(ctx)
 				}
