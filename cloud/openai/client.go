@@ -27,9 +27,12 @@ type Config struct {
 	Headers []Header      // sent with every call
 	// ConnectTimeout bounds the connection and the TLS handshake. Default 5s.
 	ConnectTimeout time.Duration
-	// FirstByteTimeout bounds the wait for an unstreamed answer, and for the first
-	// event of a stream: headers and comments are no answer yet. Default 60s.
+	// FirstByteTimeout bounds the wait for the first event of a stream: headers and
+	// comments are no answer yet. Default 60s.
 	FirstByteTimeout time.Duration
+	// AnswerTimeout bounds the wait for an unstreamed answer, of which nothing comes
+	// before it is complete. Default FirstByteTimeout when that is set, otherwise 5m.
+	AnswerTimeout time.Duration
 	// IdleTimeout bounds the silence inside a stream. Default 30s.
 	IdleTimeout time.Duration
 	// MaxAnswer bounds an unstreamed answer and one line of a stream, in bytes. Default 16 MiB.
@@ -54,6 +57,7 @@ var _ cloud.Provider = (*Client)(nil)
 func New(cfg Config) *Client {
 	cfg.BaseURL = cmp.Or(cfg.BaseURL, "https://api.openai.com/v1")
 	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, 5*time.Second)
+	cfg.AnswerTimeout = cmp.Or(cfg.AnswerTimeout, cfg.FirstByteTimeout, 5*time.Minute)
 	cfg.FirstByteTimeout = cmp.Or(cfg.FirstByteTimeout, 60*time.Second)
 	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, 30*time.Second)
 	cfg.MaxAnswer = cmp.Or(cfg.MaxAnswer, 16<<20)
@@ -86,11 +90,12 @@ func (c *Client) Complete(ctx context.Context, req *llm.Request, emit func(llm.E
 	defer cancel(nil)
 	x := &exchange{body: body, watch: newWatchdog(cancel)}
 	defer x.watch.stop()
-	x.watch.reset(c.cfg.FirstByteTimeout, errFirstByte)
 	ctx = context.WithValue(ctx, exchangeKey{}, x)
 	if req.Stream {
+		x.watch.reset(c.cfg.FirstByteTimeout, errFirstByte)
 		return c.stream(ctx, x, emit)
 	}
+	x.watch.reset(c.cfg.AnswerTimeout, errFirstByte)
 	// The stub is what go-openai serialises; the doer sends body in its place.
 	_, err = c.api.CreateChatCompletion(ctx, goopenai.ChatCompletionRequest{Model: "stub"})
 	if err != nil {

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/sluice-ai/sluice/cloud"
 	"github.com/sluice-ai/sluice/cloud/providertest"
 	"github.com/sluice-ai/sluice/internal/llm"
@@ -105,5 +108,27 @@ func TestRetryAfter(t *testing.T) {
 		if got := retryAfter(http.Header{tt.header: {tt.value}}, now); got != tt.want {
 			t.Errorf("%s: %s = %v, want %v", tt.header, tt.value, got, tt.want)
 		}
+	}
+}
+
+// What a client's tracer says of itself is not for a cloud's eyes; the trace's id is.
+func TestTraceparentAlone(t *testing.T) {
+	old := otel.GetTextMapPropagator()
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	defer otel.SetTextMapPropagator(old)
+	ctx := propagation.TraceContext{}.Extract(t.Context(), propagation.MapCarrier{
+		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "user=ann",
+	})
+	var got http.Header
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		io.WriteString(w, `{"choices":[{"index":0,"message":{"content":"ok"},"finish_reason":"stop"}]}`)
+	}))
+	defer srv.Close()
+	if err := client(srv.URL).Complete(ctx, request(t, false, ""), func(llm.Event) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got.Get("Traceparent") == "" || got.Get("Tracestate") != "" {
+		t.Errorf("the upstream got %v", got)
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	errFirstByte = errors.New("no answer within the first-byte timeout")
+	errFirstByte = errors.New("no answer in time")
 	errIdle      = errors.New("the stream fell silent")
 	errTooLong   = errors.New("the answer is longer than the limit")
 )
@@ -52,6 +52,7 @@ func (d *doer) Do(r *http.Request) (*http.Response, error) {
 		r.Header.Set(h.Name, h.Value.Reveal())
 	}
 	otel.GetTextMapPropagator().Inject(r.Context(), propagation.HeaderCarrier(r.Header))
+	r.Header.Del("Tracestate") // the client's own words, which nobody inspected
 	stream := r.Header.Get("Accept") == "text/event-stream"
 	resp, err := d.client.Do(r)
 	if err != nil {

@@ -99,6 +99,7 @@ type ProviderConfig struct {
 	Zone             llm.Zone           `yaml:"zone"`
 	ConnectTimeout   time.Duration      `yaml:"connect_timeout"`
 	FirstByteTimeout time.Duration      `yaml:"first_byte_timeout"`
+	AnswerTimeout    time.Duration      `yaml:"answer_timeout"`
 	IdleTimeout      time.Duration      `yaml:"idle_timeout"`
 	Breaker          breaker.Config     `yaml:"breaker"`
 	Retry            cloud.Retry        `yaml:"retry"`
@@ -435,7 +436,7 @@ func (c *Config) validateProviders(bad func(string, ...any)) {
 		for _, d := range []struct {
 			key string
 			v   time.Duration
-		}{{"connect_timeout", p.ConnectTimeout}, {"first_byte_timeout", p.FirstByteTimeout}, {"idle_timeout", p.IdleTimeout}} {
+		}{{"connect_timeout", p.ConnectTimeout}, {"first_byte_timeout", p.FirstByteTimeout}, {"answer_timeout", p.AnswerTimeout}, {"idle_timeout", p.IdleTimeout}} {
 			if d.v < 0 {
 				bad("providers[%d] %q: %s must not be negative", i, p.Name, d.key)
 			}

@@ -199,7 +199,7 @@ func entries(cfg *Config) ([]cloud.Entry, error) {
 		}
 		client := cloudopenai.New(cloudopenai.Config{
 			BaseURL: p.BaseURL, Key: key, Headers: headers, ConnectTimeout: p.ConnectTimeout,
-			FirstByteTimeout: p.FirstByteTimeout, IdleTimeout: p.IdleTimeout, MaxAnswer: cfg.Limits.MaxAnswer,
+			FirstByteTimeout: p.FirstByteTimeout, AnswerTimeout: p.AnswerTimeout, IdleTimeout: p.IdleTimeout, MaxAnswer: cfg.Limits.MaxAnswer,
 		})
 		for _, m := range p.Models {
 			t, err := target(p, m, prices)
