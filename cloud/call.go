@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/sluice-ai/sluice/internal/llm"
@@ -28,11 +29,13 @@ type CallError struct {
 
 // Error names the outcome, the class and the status.
 func (e *CallError) Error() string {
-	s := fmt.Sprintf("%s (%s", e.Outcome, e.Code)
-	if e.Status != 0 {
-		s += fmt.Sprintf(", status %d", e.Status)
+	s := string(e.Outcome) + ": " + e.Code
+	if e.Status != 0 && e.Code != "status" {
+		s += " after status"
 	}
-	s += ")"
+	if e.Status != 0 {
+		s += fmt.Sprintf(" %d", e.Status)
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
@@ -63,6 +66,10 @@ func clientError(e *CallError) error {
 	case llm.Broken:
 		out.Msg = "the cloud target's answer broke off: what came so far is incomplete"
 	case llm.Skipped:
+		if e.Code == "throttled" {
+			out.Msg = fmt.Sprintf("the cloud target asked to be left alone for another %d s: try again then", int(math.Ceil(e.RetryAfter.Seconds())))
+			break
+		}
 		out.Msg = "the cloud target has failed repeatedly and is not being called for a while: try again later"
 	default:
 		out.Msg = "the cloud target cannot be reached or failed: try again later"

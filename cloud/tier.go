@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,20 @@ func New(list []Entry, log *slog.Logger) (*Tier, error) {
 		t.targets = append(t.targets, e.Target)
 	}
 	return t, errors.Join(errs...)
+}
+
+// Inherit takes over what old has learnt of the targets that are configured as
+// before: the state of their breakers, and how long they want to be left alone.
+// It must be called before t is used.
+func (t *Tier) Inherit(old *Tier) {
+	for id, e := range t.entries {
+		was := old.entries[id]
+		if was == nil || was.Breaker != e.Breaker || !reflect.DeepEqual(was.Target, e.Target) {
+			continue
+		}
+		e.breaker = was.breaker
+		e.until.Store(was.until.Load())
+	}
 }
 
 // Targets returns the targets in the order of the config.

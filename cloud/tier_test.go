@@ -159,6 +159,32 @@ func TestEmitFails(t *testing.T) {
 	}
 }
 
+// A new configuration does not forget that a target is down.
+func TestInherit(t *testing.T) {
+	list := []Entry{
+		{Target: llm.Target{ID: "c/same"}, Provider: &script{steps: "t"}, Breaker: breaker.Config{Failures: 1}},
+		{Target: llm.Target{ID: "c/moved"}, Provider: &script{steps: "t"}, Breaker: breaker.Config{Failures: 1}},
+	}
+	old, err := New(list, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if err := old.Generate(t.Context(), &llm.Request{Target: e.Target}, func(llm.Event) error { return nil }); err == nil {
+			t.Fatal("the call did not fail")
+		}
+	}
+	list[1].Target.Zone.Region = "EU"
+	now, err := New(list, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now.Inherit(old)
+	if now.Healthy("c/same") || !now.Healthy("c/moved") {
+		t.Errorf("healthy: same %v, moved %v; want false, true", now.Healthy("c/same"), now.Healthy("c/moved"))
+	}
+}
+
 func TestNewNamesEveryMistake(t *testing.T) {
 	e := Entry{Target: llm.Target{ID: "c/1"}, Breaker: breaker.Config{Failures: -1}, Retry: Retry{Max: 99}}
 	_, err := New([]Entry{e, e}, nil)

@@ -69,7 +69,7 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 		case llm.Invalid, llm.Denied:
 			return err // another target would refuse it too
 		}
-		x.r.cfg.Log.Warn("attempt failed", "decision", x.Req.ID, "target", c.Target.ID, "hop", hop, "err", err)
+		x.r.cfg.Log.Warn("attempt failed", "decision", x.Req.ID, "target", c.Target.ID, "hop", hop, "err", llm.Cause(err))
 		last = err
 	}
 	if last == nil {

@@ -89,6 +89,13 @@ func (m *meters) attempted(ctx context.Context, t llm.Target, a llm.Attempt) {
 	}
 }
 
+func (m *meters) refused(ctx context.Context, tenant string, status int) {
+	m.requests.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("route", string(llm.RouteBlocked)), attribute.String("target", ""),
+		attribute.String("tenant", tenant), attribute.String("status", strconv.Itoa(status)),
+	))
+}
+
 func (m *meters) recorded(ctx context.Context, r *llm.Record) {
 	m.requests.Add(ctx, 1, metric.WithAttributes(
 		attribute.String("route", string(r.Route)), attribute.String("target", r.Target),

@@ -84,6 +84,13 @@ func New(cfg Config) (*Router, error) {
 	return r, errors.Join(errs...)
 }
 
+// Refused counts a request that was refused before it could be planned: no key,
+// a bad body, too large. Such a request leaves no record, so that a flood of
+// them cannot fill the disk. An empty tenant is one that nobody knows.
+func (r *Router) Refused(ctx context.Context, tenant string, status int) {
+	r.meters.refused(ctx, tenant, status)
+}
+
 // Targets returns every target, local first.
 func (r *Router) Targets() []llm.Target { return r.targets }
 

@@ -95,8 +95,11 @@ type built struct {
 }
 
 // build makes a generation of cfg. It reports every mistake that only building shows.
-func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *slog.Logger, generation int64) (*built, error) {
-	out := &built{generation: generation}
+func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *slog.Logger, old *built) (*built, error) {
+	out := &built{generation: 1}
+	if old != nil {
+		out.generation = old.generation + 1
+	}
 	var errs []error
 	fail := func(err error) { errs = append(errs, err) }
 	var err error
@@ -126,11 +129,14 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
+	if old != nil {
+		out.cloud.Inherit(old.cloud)
+	}
 	out.router, err = router.New(router.Config{
 		Local: b.local, Cloud: out.cloud, Inspector: in, Judge: b.judge, Policy: out.policy, Recorder: rec,
 		Parse:   func(_ llm.Dialect, body []byte) (*llm.Request, error) { return openai.ParseRequest(body) },
 		Aliases: cfg.Aliases, Budgets: b.budgets, NoDegrade: cfg.Routing.NoDegrade,
-		AssessTimeout: cfg.Judge.Timeout, MACKey: derive(mac, "ledger"), Generation: generation, Log: log,
+		AssessTimeout: cfg.Judge.Timeout, MACKey: derive(mac, "ledger"), Generation: out.generation, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -344,7 +350,7 @@ func assemble(ctx context.Context, cfg *Config, log *slog.Logger) (*assembled, e
 	if err != nil {
 		return nil, err
 	}
-	gen, err := build(ctx, cfg, b, nowhere{}, log, 0)
+	gen, err := build(ctx, cfg, b, nowhere{}, log, nil)
 	if err != nil {
 		return nil, errors.Join(err, b.close())
 	}

@@ -98,7 +98,7 @@ func serve(ctx context.Context, f flags, cfg *Config, stderr io.Writer) (err err
 			return fmt.Errorf("reading the ledger for the budgets: %w", err)
 		}
 	}
-	b, err := build(ctx, cfg, g.base, g.ledger, g.log, 1)
+	b, err := build(ctx, cfg, g.base, g.ledger, g.log, nil)
 	if err != nil {
 		return usageError{err}
 	}
@@ -199,7 +199,7 @@ func (g *gateway) reload(ctx context.Context) {
 	}
 	var b *built
 	if err == nil {
-		b, err = build(ctx, cfg, g.base, g.ledger, g.log, old.generation+1)
+		b, err = build(ctx, cfg, g.base, g.ledger, g.log, old)
 	}
 	if err != nil {
 		g.log.Error("the new configuration was not taken: the old one stays in force", "generation", old.generation, "err", err)

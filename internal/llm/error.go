@@ -67,6 +67,15 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Cause returns what belongs in a log: the cause of the first [Error] in err's
+// tree without the client's sentence, or err itself when it has none.
+func Cause(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
 // KindOf returns the kind of the first [Error] in err's tree, or Internal.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {

@@ -54,6 +54,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"empty", ``, "", "the body is empty"},
 		{"cut", `{"model":"a","messages":[{"role":"user","content":"SECRET-TEXT`, "", "ends too early, after 62 bytes"},
 		{"bad-byte", `{"model":"a",,}`, "", "byte 14 is unexpected"},
+		{"comma-at-the-end", `{"model":"auto",}`, "", "byte 17 is unexpected"},
 		{"list", `[]`, "", "must be a JSON object, not a list"},
 		{"string", `"SECRET-TEXT"`, "", "must be a JSON object"},
 		{"no-model", `{` + ok + `}`, "model", "model is missing"},

@@ -44,7 +44,7 @@ func jsonSentence(body []byte) string {
 	var v json.RawMessage
 	err := json.Unmarshal(body, &v)
 	if se, ok := errors.AsType[*json.SyntaxError](err); ok {
-		if int(se.Offset) >= len(body) {
+		if strings.HasPrefix(se.Error(), "unexpected end") {
 			return fmt.Sprintf("the body is not valid JSON: it ends too early, after %d bytes", len(body))
 		}
 		return fmt.Sprintf("the body is not valid JSON: byte %d is unexpected", se.Offset)

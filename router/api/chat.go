@@ -49,9 +49,7 @@ const longestHeader = 256
 func (s *Server) chat(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) {
 	req, err := c.request(r)
 	if err != nil {
-		c.fail(err)
-		blocked(w)
-		writeError(w, err, c.id)
+		s.turnAway(ctx, c, w, err)
 		return
 	}
 	x, err := s.cfg.Router.Plan(ctx, req)
@@ -168,7 +166,7 @@ func (s *Server) log(c *call, err error) {
 	if ok && (e.Err == nil || e.Kind == llm.Canceled) {
 		return
 	}
-	s.cfg.Log.Warn("request failed", "decision", c.id, "err", err)
+	s.cfg.Log.Warn("request failed", "decision", c.id, "code", failureOf(err).code, "err", llm.Cause(err))
 }
 
 // done marks the span of an answered call.
@@ -195,7 +193,7 @@ func setHeaders(w http.ResponseWriter, x *router.Exchange, debug bool) {
 	}
 	h.Set("Sluice-P-Local", fmt.Sprintf("%.3f", x.Assessment.PLocal))
 	h.Set("Sluice-Reason", oneLine(append([]string{x.Assessment.Why}, x.Decision.Reasons...)))
-	if nano, known := x.Cost(); known {
+	if nano, known := x.Cost(); known && !x.Req.Stream { // a stream's headers go out before anybody knows the cost
 		h.Set("Sluice-Cost-Usd", fmt.Sprintf("%.9f", float64(nano)/1e9))
 	}
 	h.Set("Server-Timing", fmt.Sprintf("inspect;dur=%.3f, assess;dur=%.3f, decide;dur=%.3f",

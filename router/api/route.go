@@ -35,9 +35,7 @@ type RouteCandidate struct {
 func (s *Server) route(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) {
 	req, err := c.request(r)
 	if err != nil {
-		c.fail(err)
-		blocked(w)
-		writeError(w, err, c.id)
+		s.turnAway(ctx, c, w, err)
 		return
 	}
 	x, err := s.cfg.Router.Plan(ctx, req)

@@ -136,19 +136,20 @@ func (s *Server) admitted(next handler) http.HandlerFunc {
 		defer c.span.End()
 		w.Header().Set("Sluice-Decision", c.id)
 		if err := s.admit(ctx, c, w, r); err != nil {
-			c.fail(err)
-			blocked(w)
-			writeError(w, err, c.id)
+			s.turnAway(ctx, c, w, err)
 			return
 		}
 		next(ctx, c, w, r)
 	}
 }
 
-// blocked sets the headers of a call that was refused before it was planned.
-func blocked(w http.ResponseWriter) {
+// turnAway answers a call that was refused before it could be planned.
+func (s *Server) turnAway(ctx context.Context, c *call, w http.ResponseWriter, err error) {
+	c.fail(err)
+	s.cfg.Router.Refused(ctx, c.who.Tenant, failureOf(err).status)
 	w.Header().Set("Sluice-Route", string(llm.RouteBlocked))
 	w.Header().Set("Sluice-Target", "none")
+	writeError(w, err, c.id)
 }
 
 func (s *Server) admit(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) error {
