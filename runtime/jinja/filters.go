@@ -60,7 +60,7 @@ func initFilters() {
 		"trim":       str(textMethods["strip"]),
 		"upper":      str(textMethods["upper"]),
 		"lower":      str(textMethods["lower"]),
-		"title":      str(textMethods["title"]),
+		"title":      str(changed(titleWords)),
 		"capitalize": str(textMethods["capitalize"]),
 		"replace":    str(replace),
 		"string":     str(func(_ *renderer, t Text, _ argValues) (any, error) { return t, nil }),
@@ -130,11 +130,11 @@ func initFilters() {
 			if l, ok := a.get(-1, "separators").(*List); ok && len(l.Items) == 2 {
 				seps[0], seps[1] = str2(l.Items[0]), str2(l.Items[1])
 			}
-			if err := r.spend(256*weight(x, 0) + 0); err != nil {
+			if err := r.spend(64 * weight(x)); err != nil {
 				return nil, err
 			}
 			if n > 0 {
-				if err := r.spend(n * 32 * weight(x, 0)); err != nil {
+				if err := r.spend(n * 32 * weight(x)); err != nil {
 					return nil, err
 				}
 			}

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -166,7 +167,7 @@ func (l *lexer) raw() bool {
 		return false
 	}
 	l.advance(len(rest) - len(head) + map[bool]int{true: 3, false: 2}[dash])
-	l.after(dash, true)
+	l.after(dash, false)
 	rest = l.src[l.at:]
 	for i := 0; ; i += 2 {
 		j := strings.Index(rest[i:], "{%")
@@ -310,6 +311,10 @@ func (l *lexer) quoted(rest string) error {
 			n := map[byte]int{'x': 2, 'u': 4, 'U': 8}[rest[i]]
 			if simple, ok := escapes[rest[i]]; ok {
 				b.WriteString(simple)
+			} else if m := octal(rest[i:]); m > 0 {
+				c, _ := strconv.ParseUint(rest[i:i+m], 8, 16) //nolint:errcheck // checked by octal
+				b.WriteRune(rune(c))
+				i += m - 1
 			} else if r, ok := hexRune(rest[i+1:], n); n > 0 && ok {
 				b.WriteRune(r)
 				i += n
@@ -322,7 +327,16 @@ func (l *lexer) quoted(rest string) error {
 	return l.fail("a string does not end")
 }
 
-var escapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", '\\': `\`, '\'': "'", '"': `"`, 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a", '0': "\x00", '\n': ""}
+var escapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", '\\': `\`, '\'': "'", '"': `"`, 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a", '\n': ""}
+
+// octal returns how many of the first three bytes of s are octal digits in a row.
+func octal(s string) int {
+	n := 0
+	for n < min(3, len(s)) && s[n] >= '0' && s[n] <= '7' {
+		n++
+	}
+	return n
+}
 
 func hexRune(s string, n int) (rune, bool) {
 	if len(s) < n {

@@ -278,16 +278,30 @@ func capitalize(s string) string {
 	return strings.ToUpper(s[:n]) + strings.ToLower(s[n:])
 }
 
+// title is str.title: a word is a run of letters.
 func title(s string) string {
+	return titled(s, func(c rune) bool { return !unicode.IsLetter(c) })
+}
+
+// titleWords is the filter title: a word ends at white space, a hyphen or an
+// opening bracket.
+func titleWords(s string) string {
+	return titled(s, func(c rune) bool { return isPySpace(c) || strings.ContainsRune("-({[<", c) })
+}
+
+func titled(s string, ends func(rune) bool) string {
 	var b strings.Builder
 	word := false
 	for _, c := range s {
-		if letter := unicode.IsLetter(c); letter && !word {
-			b.WriteRune(unicode.ToTitle(c))
-			word = true
-		} else {
+		switch {
+		case ends(c):
+			word = false
+			b.WriteRune(c)
+		case word:
 			b.WriteRune(unicode.ToLower(c))
-			word = letter
+		default:
+			word = true
+			b.WriteRune(unicode.ToUpper(c))
 		}
 	}
 	return b.String()

@@ -25,8 +25,8 @@ func Parse(source string) (*Template, error) {
 
 // The bounds of one rendering, beyond what its input needs.
 const (
-	maxSteps = 5 << 20   // nodes evaluated
-	maxBytes = 256 << 20 // of all strings made
+	maxSteps = 2 << 20   // nodes evaluated
+	maxBytes = 128 << 20 // of all strings made
 	maxCalls = 64        // macros in macros
 	maxRange = 10000     // items of range()
 )

@@ -150,6 +150,9 @@ func (f *tokenizerFile) rows(v *tokenizer.Vocab, size int) error {
 	if size == 0 {
 		size = int(highest) + 1
 	}
+	if named := len(f.Model.Vocab) + len(f.AddedTokens); size > 2*named+1<<16 {
+		return fmt.Errorf("tokenizer.json names %d tokens, too few for a vocabulary of %d", named, size)
+	}
 	if int(highest) >= size || size > maxVocab {
 		return fmt.Errorf("tokenizer.json: token %d does not fit a vocabulary of %d", highest, size)
 	}
