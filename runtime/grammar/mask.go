@@ -1,0 +1,315 @@
+package grammar
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
+)
+
+// masks holds what each state of a DFA lets through, found when first asked for.
+type masks struct {
+	d      *automaton.DFA
+	states []atomic.Pointer[mask]
+}
+
+func newMasks(d *automaton.DFA) *masks {
+	return &masks{d: d, states: make([]atomic.Pointer[mask], d.States())}
+}
+
+// A mask is what one state of a DFA lets through, whatever the stack.
+type mask struct {
+	ids  []int32  // tokens that stay inside the DFA, in the order of the trie
+	bits []uint64 // the same, when they are many
+	// exits are where the DFA may end, in the order of the trie.
+	exits []exit
+	ends  bool // some exit ends in a state that nothing can follow
+
+	once   sync.Once
+	byNeed []int32    // ids by the code points they need to the end of the text, if counted
+	need   []uint16   // of byNeed, ascending
+	mark   [][]uint64 // the first i*markEvery of byNeed as a mask
+}
+
+const (
+	denseFrom = 1024 // tokens from which a bit set is kept
+	markEvery = 8192
+)
+
+// An exit is a node of the trie at which a DFA accepts. If nothing can follow
+// inside the DFA, the token at the node depends on the exit too.
+type exit struct {
+	node  int32
+	count int32 // code points read until there
+}
+
+// mask returns the mask of state q.
+func (v *Vocab) mask(m *masks, q int32) *mask {
+	if got := m.states[q].Load(); got != nil {
+		return got
+	}
+	got := v.walk(m.d, q)
+	m.states[q].CompareAndSwap(nil, got)
+	return m.states[q].Load()
+}
+
+// walk goes through the trie with d, beginning in state q.
+func (v *Vocab) walk(d *automaton.DFA, q int32) *mask {
+	t := &v.trie
+	type at struct{ q, n int32 }
+	path := make([]at, t.depth+1)
+	path[0] = at{q: q}
+	out := &mask{}
+	counted := d.Counted()
+	for i := int32(1); i < int32(len(t.char)); {
+		level := t.level[i]
+		p := path[level-1]
+		to := d.Step(p.q, t.char[i])
+		if to < 0 {
+			i = t.end[i]
+			continue
+		}
+		n := p.n
+		if counted && d.Completes(p.q, to) {
+			n++
+		}
+		accepts, closed := d.Accepts(to), d.Closed(to)
+		if accepts && (closed || !t.leaf(i)) {
+			out.exits = append(out.exits, exit{i, n})
+			out.ends = out.ends || closed
+		}
+		if closed {
+			i = t.end[i]
+			continue
+		}
+		if t.tok[i] >= 0 {
+			out.ids = append(out.ids, t.tok[i])
+		}
+		path[level] = at{to, n}
+		i++
+	}
+	out.exits = slices.Clip(out.exits)
+	if len(out.ids) >= denseFrom {
+		out.bits = make([]uint64, v.Words())
+		set(out.bits, out.ids)
+		out.ids = nil
+		return out
+	}
+	out.ids = slices.Clip(out.ids)
+	return out
+}
+
+func set(b []uint64, ids []int32) {
+	for _, id := range ids {
+		b[id>>6] |= 1 << (id & 63)
+	}
+}
+
+// inside adds the tokens of m that need at most room more code points; a
+// negative room is no bound.
+func (v *Vocab) inside(dst []uint64, m *mask, d *automaton.DFA, q, room int32) {
+	if room < 0 || room >= v.long {
+		if m.bits == nil {
+			set(dst, m.ids)
+			return
+		}
+		for i, w := range m.bits[:len(dst)] {
+			dst[i] |= w
+		}
+		return
+	}
+	m.once.Do(func() { v.sortByNeed(m, d, q) })
+	n, _ := slices.BinarySearch(m.need, uint16(room)+1)
+	if i := n / markEvery; i > 0 {
+		for j, w := range m.mark[i][:len(dst)] {
+			dst[j] |= w
+		}
+		set(dst, m.byNeed[i*markEvery:n])
+		return
+	}
+	set(dst, m.byNeed[:n])
+}
+
+// sortByNeed fills byNeed.
+func (v *Vocab) sortByNeed(m *mask, d *automaton.DFA, q int32) {
+	type needs struct {
+		id   int32
+		need uint16
+	}
+	var all []needs
+	ids := m.ids
+	if m.bits != nil {
+		for i, w := range m.bits {
+			for ; w != 0; w &= w - 1 {
+				ids = append(ids, int32(i*64+bits.TrailingZeros64(w)))
+			}
+		}
+	}
+	for _, id := range ids {
+		at, n := q, int32(0)
+		for _, c := range v.tok.Piece(id) {
+			to := d.Step(at, c)
+			if d.Completes(at, to) {
+				n++
+			}
+			at = to
+		}
+		all = append(all, needs{id, uint16(min(n+d.Distance(at), 1<<15))})
+	}
+	slices.SortStableFunc(all, func(a, b needs) int { return int(a.need) - int(b.need) })
+	m.byNeed, m.need = make([]int32, len(all)), make([]uint16, len(all))
+	for i, n := range all {
+		m.byNeed[i], m.need[i] = n.id, n.need
+	}
+	mark := make([]uint64, v.Words())
+	for i := 0; i < len(all); i += markEvery {
+		m.mark = append(m.mark, slices.Clone(mark))
+		set(mark, m.byNeed[i:min(i+markEvery, len(all))])
+	}
+	if len(all)%markEvery == 0 {
+		m.mark = append(m.mark, mark)
+	}
+}
+
+type extraKey struct{ dfa, q int32 }
+
+// extra is what a terminal's exits let through above one frame.
+type extra struct {
+	ids  []int32
+	bits []uint64
+}
+
+// A maskWalk makes masks for one Program; its owner locks the space.
+type maskWalk struct {
+	*space
+	v     *Vocab
+	level []config // one for each byte of a token
+	out   []int32
+	skip  []int32 // exits that Terminal.Not forbids
+}
+
+// thread adds the tokens that t can read.
+func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
+	term := &w.g.terms[t.term]
+	d := term.DFA
+	m := w.v.mask(ms, t.q)
+	room := int32(-1)
+	if term.Most > 0 {
+		room = int32(term.Most) - t.n
+	}
+	w.v.inside(dst, m, d, t.q, room)
+	if len(m.exits) == 0 {
+		return
+	}
+	w.close(t.after)
+	if len(t.after.threads) == 0 && !m.ends {
+		return
+	}
+	plain := int(t.n) >= term.Least && (room < 0 || room >= w.v.long) && (term.Not == nil || t.x < 0)
+	if !plain {
+		w.exits(t, m)
+		set(dst, w.out)
+		return
+	}
+	k := extraKey{w.g.dfa[t.term], t.q}
+	x, ok := t.after.extra[k]
+	if !ok {
+		w.exits(t, m)
+		x = &extra{}
+		if len(w.out) >= denseFrom {
+			x.bits = make([]uint64, w.v.Words())
+			set(x.bits, w.out)
+		} else {
+			x.ids = slices.Clone(w.out)
+		}
+		if t.after.extra == nil {
+			t.after.extra = map[extraKey]*extra{}
+		}
+		t.after.extra[k] = x
+	}
+	set(dst, x.ids)
+	for i, b := range x.bits {
+		dst[i] |= b
+	}
+}
+
+// exits sets out to the tokens that leave t's terminal.
+func (w *maskWalk) exits(t *thread, m *mask) {
+	w.out = w.out[:0]
+	term := &w.g.terms[t.term]
+	tr := &w.v.trie
+	w.forbidden(t)
+	for _, e := range m.exits {
+		n := int(t.n) + int(e.count)
+		if n < term.Least || term.Most > 0 && n > term.Most || slices.Contains(w.skip, e.node) {
+			continue
+		}
+		if m.ends && tr.tok[e.node] >= 0 {
+			w.out = append(w.out, tr.tok[e.node]) // also those that can go on: they are in the mask already
+		}
+		w.children(e.node, t.after, nil, 0)
+	}
+}
+
+// forbidden sets skip to the exits at which t would have read a text of Not.
+func (w *maskWalk) forbidden(t *thread) {
+	w.skip = w.skip[:0]
+	not := w.g.terms[t.term].Not
+	if not == nil || t.x < 0 {
+		return
+	}
+	tr := &w.v.trie
+	var walk func(node, x int32)
+	walk = func(node, x int32) {
+		if not.Accepts(x) {
+			if c := tr.child(node, '"'); c >= 0 {
+				w.skip = append(w.skip, c)
+			}
+		}
+		for c := node + 1; c < tr.end[node]; c = tr.end[c] {
+			if to := not.Step(x, tr.char[c]); to >= 0 {
+				walk(c, to)
+			}
+		}
+	}
+	node := int32(0)
+	if t.q == 0 {
+		if node = tr.child(0, '"'); node < 0 {
+			return
+		}
+	}
+	walk(node, t.x)
+}
+
+// children adds the tokens below a node that can be read from after, or, deeper,
+// from the threads given.
+func (w *maskWalk) children(node int32, after *frame, in []thread, depth int) {
+	tr := &w.v.trie
+	if after != nil {
+		in = after.threads
+	}
+	if len(in) == 0 {
+		return
+	}
+	for len(w.level) <= depth {
+		w.level = append(w.level, config{})
+	}
+	for c := node + 1; c < tr.end[node]; c = tr.end[c] {
+		b := tr.char[c]
+		if after != nil && after.first[b>>6]>>(b&63)&1 == 0 {
+			continue
+		}
+		w.step(in, b, &w.level[depth])
+		if w.level[depth].dead() {
+			continue
+		}
+		if tr.tok[c] >= 0 {
+			w.out = append(w.out, tr.tok[c])
+		}
+		if !tr.leaf(c) {
+			w.children(c, nil, w.level[depth].threads, depth+1)
+		}
+	}
+}

@@ -1,0 +1,327 @@
+package grammar
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
+	"github.com/sluice-ai/sluice/runtime/tokenizer"
+)
+
+// ErrNotAllowed says that a token is not in the language.
+var ErrNotAllowed = errors.New("the grammar does not allow the token")
+
+// A Program is a Grammar bound to a vocabulary, with what has been learnt about
+// the two. It is safe for concurrent use.
+type Program struct {
+	v        *Vocab
+	g        *Grammar
+	masks    []*masks // by DFA
+	specials []int32  // token ids, by Grammar.specials
+
+	mu    sync.Mutex
+	space *sharedSpace
+}
+
+// A sharedSpace is a space with its lock. Matchers of one Program share it.
+type sharedSpace struct {
+	mu sync.Mutex
+	maskWalk
+}
+
+func (p *Program) newSpace() *sharedSpace {
+	return &sharedSpace{maskWalk: maskWalk{space: newSpace(p.g), v: p.v}}
+}
+
+const (
+	// warmVisits bounds, in nodes of the trie, what Bind computes in advance.
+	warmVisits = 2 << 20
+	// maxFrames is how many frames a space may hold before new Matchers get a new one.
+	maxFrames = 1 << 14
+)
+
+// Bind prepares g for v. It fails if v lacks a special token that g names.
+func (v *Vocab) Bind(g *Grammar) (*Program, error) {
+	p := &Program{v: v, g: g}
+	p.space = p.newSpace()
+	for _, s := range g.specials {
+		id, ok := v.tok.ID(s)
+		if !ok {
+			return nil, fmt.Errorf("the model has no token %s", s)
+		}
+		p.specials = append(p.specials, id)
+	}
+	budget := warmVisits
+	for _, d := range g.dfas {
+		m := v.masksOf(d)
+		p.masks = append(p.masks, m)
+		for q := range int32(d.States()) {
+			// Narrow states are cheap to walk when they come up.
+			if budget > 0 && d.Width(q) > 8 && m.states[q].Load() == nil {
+				v.mask(m, q)
+				budget -= len(v.trie.char) * min(d.Width(q), 128) / 128
+			}
+		}
+	}
+	return p, nil
+}
+
+// masksOf returns the masks of d, which all Programs share if d is shared.
+func (v *Vocab) masksOf(d *automaton.DFA) *masks {
+	if !d.Shared {
+		return newMasks(d)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	m, ok := v.shared[d]
+	if !ok {
+		m = newMasks(d)
+		v.shared[d] = m
+	}
+	return m
+}
+
+// A Matcher follows one answer. It is not safe for concurrent use.
+type Matcher struct {
+	p    *Program
+	s    *sharedSpace
+	now  config
+	next config
+	over bool
+}
+
+// NewMatcher returns a Matcher at the beginning of an answer.
+func (p *Program) NewMatcher() *Matcher {
+	p.mu.Lock()
+	s := p.space
+	s.mu.Lock()
+	if len(s.frames) > maxFrames {
+		s.mu.Unlock()
+		s = p.newSpace()
+		p.space = s
+		s.mu.Lock()
+	}
+	p.mu.Unlock()
+	defer s.mu.Unlock()
+	m := &Matcher{p: p, s: s}
+	start := s.intern(frameKey{node: p.g.start, rep: -1})
+	s.close(start)
+	m.now.join(&start.config)
+	return m
+}
+
+// Clone returns an independent Matcher in the same state.
+func (m *Matcher) Clone() *Matcher {
+	c := &Matcher{p: m.p, s: m.s, over: m.over}
+	c.now.join(&m.now)
+	return c
+}
+
+// Mask sets bits, of [Vocab.Words] words, to the tokens that may come next: bit
+// i%64 of word i/64 is token i. Tokens that end a generation are set if the text
+// may end here. After the end, nothing is set.
+func (m *Matcher) Mask(bits []uint64) {
+	clear(bits)
+	if m.over {
+		return
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	for i := range m.now.threads {
+		t := &m.now.threads[i]
+		m.s.thread(bits, t, m.p.masks[m.p.g.dfa[t.term]])
+	}
+	for _, s := range m.now.specials {
+		set(bits, m.p.specials[s.token:s.token+1])
+	}
+	if m.now.end {
+		set(bits, m.p.v.eogs)
+	}
+}
+
+// Accept moves on by one token. It fails with [ErrNotAllowed], and changes
+// nothing, if the token is not in the mask.
+func (m *Matcher) Accept(id int32) error {
+	if m.over {
+		return ErrNotAllowed
+	}
+	if slices.Contains(m.p.v.eogs, id) {
+		if !m.now.end {
+			return ErrNotAllowed
+		}
+		m.over = true
+		return nil
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	if slices.Contains(m.p.specials, id) {
+		return m.acceptSpecial(id)
+	}
+	if id < 0 || int(id) >= m.p.v.rows || !isText(m.p.v.tok, id) {
+		return ErrNotAllowed
+	}
+	return m.read(m.p.v.tok.Piece(id))
+}
+
+func (m *Matcher) acceptSpecial(id int32) error {
+	m.next.reset()
+	for _, s := range m.now.specials {
+		if m.p.specials[s.token] == id {
+			m.s.close(s.after)
+			m.next.join(&s.after.config)
+		}
+	}
+	if m.next.dead() {
+		return ErrNotAllowed
+	}
+	m.now, m.next = m.next, m.now
+	return nil
+}
+
+// read moves on by text, or changes nothing.
+func (m *Matcher) read(text []byte) error {
+	var from, to config
+	from.threads = append(from.threads, m.now.threads...)
+	for _, b := range text {
+		m.s.step(from.threads, b, &to)
+		if to.dead() {
+			return ErrNotAllowed
+		}
+		from, to = to, from
+	}
+	if len(text) > 0 {
+		m.now = from
+	}
+	return nil
+}
+
+// AcceptText moves on by text, whatever its tokens. It fails with
+// [ErrNotAllowed], and changes nothing, if text is not in the language.
+func (m *Matcher) AcceptText(text string) error {
+	if m.over {
+		return ErrNotAllowed
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	return m.read([]byte(text))
+}
+
+// Done reports whether the text may end here.
+func (m *Matcher) Done() bool { return m.over || m.now.end }
+
+// Complete reports whether nothing but the end can follow.
+func (m *Matcher) Complete() bool {
+	return m.over || m.now.end && len(m.now.threads) == 0 && len(m.now.specials) == 0
+}
+
+// maxForced bounds how many bytes Forced looks ahead.
+const maxForced = 4 << 10
+
+// Forced returns the tokens that must come next whatever the model says, perhaps
+// none. It does not accept them: the caller does, and lets the model read them
+// in one step.
+//
+// The grammar forces bytes, not tokens. They are cut into tokens as the
+// tokenizer cuts the whole run. A token at the end of the run is left to the
+// model if the vocabulary has a longer one that begins with the same bytes and
+// that the grammar allows: after {"a": the model may prefer a token that holds
+// the next quote as well.
+func (m *Matcher) Forced() []int32 {
+	if m.over {
+		return nil
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	var out []int32
+	var run strings.Builder
+	var from, to config
+	from.join(&m.now)
+	for n := 0; n < maxForced; n++ {
+		if len(from.threads) == 0 && len(from.specials) == 1 && !from.end {
+			s := from.specials[0]
+			out = append(m.tokens(out, run.String(), nil), m.p.specials[s.token])
+			run.Reset()
+			m.s.close(s.after)
+			from.reset()
+			from.join(&s.after.config)
+			continue
+		}
+		b, ok := m.onlyByte(&from)
+		if !ok {
+			break
+		}
+		run.WriteByte(b)
+		m.s.step(from.threads, b, &to)
+		from, to = to, from
+	}
+	return m.tokens(out, run.String(), &from)
+}
+
+// onlyByte returns the byte that must follow in c.
+func (m *Matcher) onlyByte(c *config) (byte, bool) {
+	if c.end || len(c.specials) > 0 || len(c.threads) == 0 {
+		return 0, false
+	}
+	found := -1
+	for i := range c.threads {
+		t := &c.threads[i]
+		term := &m.p.g.terms[t.term]
+		if plain := term.Most == 0 && term.Not == nil; plain && term.DFA.Width(t.q) > 64 {
+			return 0, false // as in the middle of a text: at least two can follow
+		}
+		several := false
+		term.DFA.Bytes(t.q, func(b byte) {
+			if several || int(b) == found || !m.s.stepThread(t, b, nil) {
+				return
+			}
+			several = found >= 0
+			found = int(b)
+		})
+		if several {
+			return 0, false
+		}
+	}
+	return byte(found), found >= 0
+}
+
+// tokens appends the tokens of run that are sure, given what follows it; nil is
+// a special token.
+func (m *Matcher) tokens(dst []int32, run string, then *config) []int32 {
+	if run == "" {
+		return dst
+	}
+	v := m.p.v
+	ids := v.tok.Encode(nil, run, tokenizer.Options{})
+	at := 0
+	for _, id := range ids {
+		if !isText(v.tok, id) || !strings.HasPrefix(run[at:], string(v.tok.Piece(id))) {
+			return dst
+		}
+		if then != nil && m.extendable(run[at:], then) {
+			return dst
+		}
+		dst = append(dst, id)
+		at += len(v.tok.Piece(id))
+	}
+	return dst
+}
+
+// extendable reports whether some token is s and more that c allows.
+func (m *Matcher) extendable(s string, c *config) bool {
+	tr := &m.p.v.trie
+	node := tr.find(s)
+	if node < 0 {
+		return false
+	}
+	for n := node + 1; n < tr.end[node]; n = tr.end[n] {
+		for i := range c.threads {
+			if m.s.stepThread(&c.threads[i], tr.char[n], nil) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+package grammar
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
+	"github.com/sluice-ai/sluice/runtime/tokenizer"
+)
+
+// A Vocab is a tokenizer's vocabulary, prepared for masks. Make one per model.
+type Vocab struct {
+	tok  *tokenizer.Tokenizer
+	rows int
+	eogs []int32
+	trie trie
+	long int32 // the most code points of a token
+
+	mu     sync.Mutex
+	shared map[*automaton.DFA]*masks
+}
+
+// NewVocab prepares the vocabulary of tok for masks of rows tokens, the rows of
+// the model's logits.
+func NewVocab(tok *tokenizer.Tokenizer, rows int) *Vocab {
+	v := &Vocab{tok: tok, rows: rows, eogs: tok.EOGs(), shared: map[*automaton.DFA]*masks{}}
+	var tokens []tokenBytes
+	for id := range int32(min(rows, tok.Size())) {
+		if isText(tok, id) {
+			tokens = append(tokens, tokenBytes{id, tok.Piece(id)})
+		}
+	}
+	v.trie.build(tokens)
+	v.long = int32(v.trie.depth)
+	return v
+}
+
+// isText reports whether id may be part of a text: it stands for bytes and not
+// for structure. Some files call the markers of thoughts user-defined tokens,
+// which are text to the tokenizer.
+func isText(tok *tokenizer.Tokenizer, id int32) bool {
+	if tok.IsControl(id) || tok.IsEOG(id) || len(tok.Piece(id)) == 0 {
+		return false
+	}
+	s := tok.Token(id)
+	return s != "<think>" && s != "</think>" && !(len(s) > 4 && strings.HasPrefix(s, "<|") && strings.HasSuffix(s, "|>"))
+}
+
+// Words returns the length of a mask: one bit per row, 64 to a word.
+func (v *Vocab) Words() int { return (v.rows + 63) / 64 }
+
+// Tokenizer returns the tokenizer that v was made of.
+func (v *Vocab) Tokenizer() *tokenizer.Tokenizer { return v.tok }
+
+type tokenBytes struct {
+	id    int32
+	bytes []byte
+}
+
+// A trie holds the tokens by their bytes, in preorder: the subtree of node i is
+// i to end[i]-1, and its first child, if any, is i+1. Node 0 is the root.
+type trie struct {
+	char  []byte
+	level []uint16
+	end   []int32
+	tok   []int32 // -1 for none
+	depth int     // the most bytes of a token
+}
+
+func (t *trie) build(tokens []tokenBytes) {
+	slices.SortFunc(tokens, func(a, b tokenBytes) int { return bytes.Compare(a.bytes, b.bytes) })
+	add := func(c byte, level int) {
+		t.char = append(t.char, c)
+		t.level = append(t.level, uint16(level))
+		t.end = append(t.end, 0)
+		t.tok = append(t.tok, -1)
+	}
+	add(0, 0)
+	path := []int32{0}
+	closeTo := func(n int) {
+		for len(path) > n+1 {
+			t.end[path[len(path)-1]] = int32(len(t.char))
+			path = path[:len(path)-1]
+		}
+	}
+	var last []byte
+	for _, tk := range tokens {
+		if len(tk.bytes) > 1<<15 {
+			continue
+		}
+		n := 0
+		for n < len(last) && n < len(tk.bytes) && last[n] == tk.bytes[n] {
+			n++
+		}
+		closeTo(n)
+		for ; n < len(tk.bytes); n++ {
+			add(tk.bytes[n], n+1)
+			path = append(path, int32(len(t.char)-1))
+		}
+		if at := path[len(path)-1]; t.tok[at] < 0 { // of two tokens with the same bytes, the first is used
+			t.tok[at] = tk.id
+		}
+		t.depth = max(t.depth, len(tk.bytes))
+		last = tk.bytes
+	}
+	closeTo(0)
+	t.end[0] = int32(len(t.char))
+}
+
+// find returns the node that s leads to from the root, or -1.
+func (t *trie) find(s string) int32 {
+	at := int32(0)
+	for i := range len(s) {
+		if at = t.child(at, s[i]); at < 0 {
+			return -1
+		}
+	}
+	return at
+}
+
+// child returns the child of node at for byte c, or -1.
+func (t *trie) child(at int32, c byte) int32 {
+	for n := at + 1; n < t.end[at]; n = t.end[n] {
+		if t.char[n] == c {
+			return n
+		}
+	}
+	return -1
+}
+
+// leaf reports whether node i has no children.
+func (t *trie) leaf(i int32) bool { return t.end[i] == i+1 }
