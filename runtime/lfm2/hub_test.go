@@ -51,7 +51,7 @@ func newCheckpoint(tb testing.TB, f *gguf.File, m *Model) *checkpoint {
 		for k, v := range map[string]any{
 			"architectures": []string{"Lfm2MoeForCausalLM"}, "model_type": "lfm2_moe", "num_experts": m.Experts,
 			"num_experts_per_tok": m.Active, "moe_intermediate_size": m.ExpertFFN, "num_dense_layers": m.DenseLayers,
-			"use_expert_bias": true, "norm_topk_prob": true, "routed_scaling_factor": 1.0,
+			"use_expert_bias": true, "norm_topk_prob": true, "routed_scaling_factor": json.RawMessage("1.0"),
 		} {
 			c.config[k] = v
 		}

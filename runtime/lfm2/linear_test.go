@@ -16,7 +16,7 @@ import (
 )
 
 // newAdapter returns a random adapter of rank r and alpha 2r for all matrices of
-// f, and a copy of f, whose weights are F32, with scale times it added.
+// f, and a copy of f in F32 with scale times it added.
 func newAdapter(t *testing.T, f *gguf.File, r int, scale float32, seed uint64) (adapter, merged *gguf.File) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 9))
@@ -53,7 +53,7 @@ func newAdapter(t *testing.T, f *gguf.File, r int, scale float32, seed uint64) (
 				}
 			}
 			tensors = append(tensors, gguf.Tensor{Name: "output.weight", Type: x.Type, Dims: x.Dims, Data: x.Data})
-			x.Data = encode(w)
+			x.Type, x.Data = quant.F32, encode(w)
 			tensors = append(tensors, x)
 			continue
 		}
@@ -74,7 +74,7 @@ func newAdapter(t *testing.T, f *gguf.File, r int, scale float32, seed uint64) (
 				}
 			}
 		}
-		x.Data = encode(w)
+		x.Type, x.Data = quant.F32, encode(w)
 		tensors = append(tensors, x)
 	}
 	var err error
