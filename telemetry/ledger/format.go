@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -95,6 +96,18 @@ func parseHeader(b []byte) (header, error) {
 		return h, fmt.Errorf("the header does not match its hash: it was changed")
 	}
 	return h, nil
+}
+
+// beginsHeader reports whether b can be what a crash left of the header of the segment called name:
+// its first bytes, as far as they are known beforehand, and then zeros.
+func beginsHeader(b []byte, name string) bool {
+	first, _ := parseName(name)
+	want := binary.LittleEndian.AppendUint32([]byte(magic), version)
+	want = binary.LittleEndian.AppendUint32(want, 0)
+	want = binary.LittleEndian.AppendUint64(want, first)
+	b = bytes.TrimRight(b, "\x00")
+	n := min(len(b), len(want))
+	return bytes.Equal(b[:n], want[:n])
 }
 
 // appendFrame appends the frame of body to dst and returns it with the frame's hash.

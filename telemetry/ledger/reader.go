@@ -88,7 +88,11 @@ func newReader(name string, src source, at link) (*reader, header, error) {
 	b := make([]byte, headerSize)
 	n, err := src.ReadAt(b, 0)
 	if n < headerSize {
-		if err == io.EOF {
+		switch {
+		case err != io.EOF:
+		case !beginsHeader(b[:n], name):
+			err = &Problem{Segment: name, What: fmt.Sprintf("its %d bytes are not the beginning of a segment's header: this is not a segment of a ledger, or it was changed", n)}
+		default:
 			err = errTorn
 		}
 		return nil, header{}, err

@@ -86,6 +86,57 @@ func reseal(b []byte, prev Hash) []byte {
 	return out
 }
 
+// A file too short for a header is what a crash left only when it begins as that header would.
+func TestTooShortForAHeader(t *testing.T) {
+	name := segmentName(1)
+	whole := (&header{first: 1, created: day}).append(nil)
+	wrong := func(i int) []byte { b := bytes.Clone(whole[:40]); b[i] ^= 0x40; return b }
+	tests := []struct {
+		name string
+		b    []byte
+		torn bool
+	}{
+		{"empty", nil, true},
+		{"one-byte", whole[:1], true},
+		{"magic", whole[:8], true},
+		{"all-but-one-byte", whole[:headerSize-1], true},
+		{"zeros", make([]byte, 20), true},
+		{"few-zeros", make([]byte, 3), true},
+		{"magic-and-zeros", append([]byte(magic), make([]byte, 12)...), true},
+		{"garbage", []byte("twenty bytes of junk"), false},
+		{"one-wrong-byte", []byte("X"), false},
+		{"wrong-at-the-end-of-magic", wrong(7), false},
+		{"another-version", wrong(8), false},
+		{"another-first-record", wrong(16), false},
+		{"zeros-then-garbage", append(make([]byte, 19), 'x'), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, tt.b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			rep, err := Verify(dir)
+			if err != nil || (rep.Problem == nil) != tt.torn || tt.torn && rep.Torn != int64(len(tt.b)) {
+				t.Errorf("Verify: %+v, %v", rep, err)
+			}
+			if !tt.torn && (rep.Problem.Segment != name || rep.Problem.Sequence != 0 || !strings.Contains(rep.Problem.What, "not the beginning")) {
+				t.Errorf("the problem is %v", rep.Problem)
+			}
+			l, err := Open(dir, Config{})
+			if (err == nil) != tt.torn {
+				t.Errorf("Open: %v", err)
+			}
+			if err == nil {
+				l.Close()
+			} else if b, _ := os.ReadFile(path); !bytes.Equal(b, tt.b) {
+				t.Error("Open changed the file that it refused")
+			}
+		})
+	}
+}
+
 func TestTampering(t *testing.T) {
 	whole, names := sealed(t)
 	other, _ := sealed(t)
