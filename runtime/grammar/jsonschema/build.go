@@ -189,6 +189,9 @@ func (c *compiler) spell(v any) string {
 		}
 		return c.style.no
 	case *number:
+		if v.rat.IsInt() && !strings.ContainsAny(v.text, "eE") {
+			return v.rat.Num().String()
+		}
 		return v.text
 	case string:
 		return quote(v)

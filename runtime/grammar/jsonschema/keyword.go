@@ -60,9 +60,6 @@ func (p *parser) keyword(s *schema, o *object, k string, v any) {
 		if t, ok := o.member["else"]; ok {
 			s.other = p.schema(t, s.ptr+"/else")
 		}
-		if s.then == nil && s.other == nil {
-			s.cond = nil
-		}
 	case "minimum":
 		p.lower(s, p.rat(v, ptr), false)
 	case "maximum":

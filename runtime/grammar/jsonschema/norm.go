@@ -180,7 +180,7 @@ func (c *compiler) asserted(s *schema) ([]*shape, error) {
 	if s.not != nil {
 		and(c.orCheck(s.ptr+"/not", literal{s.not, true}))
 	}
-	if s.cond != nil {
+	if s.cond != nil && (s.then != nil || s.other != nil) {
 		and(c.conditional(s))
 	}
 	for _, d := range s.needs {
@@ -189,10 +189,30 @@ func (c *compiler) asserted(s *schema) ([]*shape, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.restProps != nil && c.denies(s, map[*schema]bool{}) {
+		c.check(s.ptr+"/unevaluatedProperties", "what a negation looks at is found afterwards")
+	}
 	if s.restItems != nil && len(out) > 0 {
 		c.check(s.ptr+"/unevaluatedItems", "which items are covered is found afterwards")
 	}
 	return out, nil
+}
+
+// denies reports whether s, or a schema that it applies to the same value, has
+// the keyword not: what that looks at does not count as evaluated.
+func (c *compiler) denies(s *schema, seen map[*schema]bool) bool {
+	if s == nil || seen[s] {
+		return false
+	}
+	seen[s] = true
+	if s.not != nil {
+		return true
+	}
+	subs := slices.Concat(s.all, s.any, s.one, []*schema{s.ref, s.cond, s.then, s.other})
+	for _, d := range s.needs {
+		subs = append(subs, d.schema)
+	}
+	return slices.ContainsFunc(subs, func(sub *schema) bool { return c.denies(sub, seen) })
 }
 
 func (c *compiler) union(list []*schema) ([]*shape, error) {

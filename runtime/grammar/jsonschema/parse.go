@@ -73,6 +73,9 @@ func parseDocument(data []byte, lenient bool) (*parser, *schema, error) {
 	}
 	if o, ok := root.(*object); ok {
 		if uri, ok := o.member["$schema"].(string); ok {
+			if !strings.Contains(uri, "json-schema.org/") {
+				return nil, nil, &UnsupportedError{"/$schema", "the dialect is not supported"}
+			}
 			p.legacy = strings.Contains(uri, "draft-07") || strings.Contains(uri, "draft-06") || strings.Contains(uri, "draft-04")
 		}
 	}
