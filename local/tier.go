@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/hub"
 	"github.com/sluice-ai/sluice/runtime/chat"
 	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/sample"
@@ -21,7 +24,7 @@ import (
 // ModelFile names a model and where it is.
 type ModelFile struct {
 	Name    string // the target is "local/" and this
-	File    string // a GGUF; "" when Data is set
+	File    string // a GGUF, a checkpoint's folder, or the name of a pulled model; "" when Data is set
 	Data    []byte // a GGUF in memory; it must not be changed
 	Context int    // tokens; 0: the model's own, at most 32768
 }
@@ -51,7 +54,7 @@ func Open(cfg Config) (*Tier, error) {
 		if f.Data != nil {
 			m, err = engine.OpenBytes(f.Name, f.Data, o)
 		} else {
-			m, err = engine.Open(f.File, o)
+			m, err = openFile(f.File, o)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("model %q: %w", f.Name, err))
@@ -72,6 +75,30 @@ func Open(cfg Config) (*Tier, error) {
 		return nil, errors.Join(errors.Join(errs...), t.Close())
 	}
 	return t, nil
+}
+
+// openFile opens a model by its path, or by the name under which it was pulled.
+func openFile(name string, o engine.Options) (*engine.Model, error) {
+	path := Locate(name)
+	m, err := engine.Open(path, o)
+	if errors.Is(err, fs.ErrNotExist) && path == name {
+		if _, perr := hub.Parse(name); perr == nil {
+			return nil, fmt.Errorf("%s is neither a file nor a model that has been pulled: `sluice models pull %s` gets it", name, name)
+		}
+	}
+	return m, err
+}
+
+// Locate returns where the model called name is: name itself when there is such
+// a file, else where `sluice models pull` puts it, else name.
+func Locate(name string) string {
+	if _, err := os.Stat(name); err == nil {
+		return name
+	}
+	if path, ok := hub.Find(name, hub.DefaultDir()); ok {
+		return path
+	}
+	return name
 }
 
 // Close frees the models. Nothing may be running on them.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sluice-ai/sluice/local"
 	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/nano"
 	"github.com/sluice-ai/sluice/runtime/synth"
@@ -79,7 +80,7 @@ func openModel(file string, o engine.Options) (*engine.Model, error) {
 	if file == "embedded" {
 		return engine.OpenBytes("nano", nano.Bytes(), o)
 	}
-	return engine.Open(file, o)
+	return engine.Open(local.Locate(file), o)
 }
 
 func modelsInspectCommand() *cobra.Command {

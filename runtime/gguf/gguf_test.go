@@ -246,7 +246,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "absent"): "does not exist; check the path",
+		filepath.Join(dir, "absent"): "no model file at",
 		dir:                          "is a folder",
 		empty:                        "is empty",
 		text:                         "not a GGUF file",

@@ -38,7 +38,7 @@ func openOne(path string) (*File, error) {
 func load(path string) (data []byte, unmap func() error, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("model file %s does not exist; check the path, or get a model with `sluice models`: %w", path, fs.ErrNotExist)
+		return nil, nil, fmt.Errorf("no model file at %s: %w", path, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening model: %w", err)

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sluice-ai/sluice/local/judge"
+	"github.com/sluice-ai/sluice/runtime/engine"
+	"github.com/sluice-ai/sluice/runtime/gguf"
+	"github.com/sluice-ai/sluice/runtime/nano"
+	"github.com/sluice-ai/sluice/runtime/quant"
+)
+
+// A judging is a model that judges, outside a gateway.
+type judging struct {
+	*judge.Judge
+	Name   string `json:"name"`   // "local/nano"
+	Digest string `json:"digest"` // "sha256:…" of its file
+	file   string
+	model  *engine.Model
+}
+
+// openJudging opens the model that name stands for: one of local.models, the
+// configuration's judge when name is empty, or else a file.
+func openJudging(ctx context.Context, cfg *Config, name string) (*judging, error) {
+	file := ""
+	if name == "" {
+		name = cfg.Judge.Model
+	}
+	for _, m := range cfg.Local.Models {
+		if m.Name == name {
+			file = m.File
+		}
+	}
+	if file == "" {
+		if _, err := os.Stat(name); err != nil {
+			return nil, usageError{fmt.Errorf("--model %s: neither one of local.models nor a file", name)}
+		}
+		file, name = name, strings.TrimSuffix(filepath.Base(name), ".gguf")
+	}
+	digest, err := modelDigest(file)
+	if err != nil {
+		return nil, err
+	}
+	model, err := openModel(file, engine.Options{Threads: cfg.Local.Threads})
+	if err != nil {
+		return nil, err
+	}
+	j := &judging{Name: "local/" + name, Digest: digest, file: file, model: model}
+	j.Judge, err = judge.New(ctx, model, judge.Config{Model: j.Name, Supported: cfg.Judge.Supported, Unsupported: cfg.Judge.Unsupported})
+	if err != nil {
+		return nil, errors.Join(err, model.Close())
+	}
+	return j, nil
+}
+
+func (j *judging) close() {
+	_ = errors.Join(j.Judge.Close(), j.model.Close()) // the process ends
+}
+
+// modelDigest returns the digest of a model's file, or of the embedded one, as "sha256:…".
+func modelDigest(file string) (string, error) {
+	if file == "embedded" {
+		return digestOf(nano.Bytes()), nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("opening model: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("reading model: %w", err)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// maxControl is the largest model that a control is made of.
+const maxControl = 64 << 20
+
+// openControl opens a judge like j whose matrices hold noise: what the
+// architecture, the prompt and the calibration can do without anything learned.
+// Each matrix keeps its deviation; vectors (norms) stay. It returns nil when j's
+// model is larger than maxControl.
+func openControl(ctx context.Context, j *judging, seed uint64) (*judging, error) {
+	data := nano.Bytes()
+	if j.file != "embedded" {
+		if st, err := os.Stat(j.file); err != nil || st.Size() > maxControl {
+			return nil, err
+		}
+		var err error
+		if data, err = os.ReadFile(j.file); err != nil {
+			return nil, err
+		}
+	}
+	noise, err := noisy(data, seed)
+	if err != nil {
+		return nil, fmt.Errorf("the control with random weights: %w", err)
+	}
+	model, err := engine.OpenBytes("random weights", noise, engine.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the control with random weights: %w", err)
+	}
+	c := &judging{Name: "random weights", model: model}
+	if c.Judge, err = judge.New(ctx, model, judge.Config{Model: c.Name}); err != nil {
+		return nil, errors.Join(err, model.Close())
+	}
+	return c, nil
+}
+
+// noisy returns the GGUF in data with its matrices replaced by Gaussian noise.
+func noisy(data []byte, seed uint64) ([]byte, error) {
+	f, err := gguf.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	var w gguf.Writer
+	for _, field := range f.Fields {
+		w.Set(field.Key, field.Value)
+	}
+	rng := rand.New(rand.NewPCG(seed, 3))
+	for _, t := range f.Tensors {
+		bytes := t.Data
+		if len(t.Dims) > 1 {
+			values := make([]float32, t.Elements())
+			if err := quant.Dequantize(t.Type, values, t.Data); err != nil {
+				return nil, err
+			}
+			sum := 0.0
+			for _, v := range values {
+				sum += float64(v) * float64(v)
+			}
+			deviation := math.Sqrt(sum / float64(len(values)))
+			for i := range values {
+				values[i] = float32(deviation * rng.NormFloat64())
+			}
+			bytes = make([]byte, len(t.Data))
+			if err := quant.Quantize(t.Type, bytes, values); err != nil {
+				return nil, err
+			}
+		}
+		w.AddBytes(t.Name, t.Type, t.Dims, bytes)
+	}
+	var out bytes.Buffer
+	_, err = w.WriteTo(&out)
+	return out.Bytes(), err
+}
