@@ -2,6 +2,8 @@ package opa
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/util"
 )
@@ -55,12 +57,19 @@ func named(list []any) bool {
 	return len(list) > 0
 }
 
-// index adds data.by_name: each list of {name: …} at the top of data, as a map.
+// index adds data.by_name to b: each list of {name: …} at the top of its data, as a map.
 // Configuration has lists, because the readers of YAML fold the case of keys; rules want to look up.
-func index(data map[string]any) error {
+func index(b *bundle) []Problem {
+	var problems []Problem
+	add := func(format string, a ...any) {
+		problems = append(problems, Problem{File: b.name("data.yaml"), Message: fmt.Sprintf(format, a...)})
+	}
 	byName := map[string]any{}
-	for key, v := range data {
-		list, ok := v.([]any)
+	for _, key := range slices.Sorted(maps.Keys(b.data)) {
+		if key == "by_name" || key == "prepared" {
+			add("%s: this key is made when the bundle is loaded, it cannot be given", key)
+		}
+		list, ok := b.data[key].([]any)
 		if !ok || !named(list) {
 			continue
 		}
@@ -68,19 +77,14 @@ func index(data map[string]any) error {
 		for _, item := range list {
 			name := item.(map[string]any)["name"].(string)
 			if _, twice := m[name]; twice {
-				return fmt.Errorf("%s: the name %q is there twice", key, name)
+				add("%s: the name %q is there twice", key, name)
 			}
 			m[name] = item
 		}
 		byName[key] = m
 	}
-	for _, made := range []string{"by_name", "prepared"} {
-		if _, given := data[made]; given {
-			return fmt.Errorf("%s: this key is made when the bundle is loaded, it cannot be given", made)
-		}
-	}
-	data["by_name"] = byName
-	return nil
+	b.data["by_name"] = byName
+	return problems
 }
 
 // clone returns a copy of m made of JSON's types alone.

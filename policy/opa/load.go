@@ -66,6 +66,7 @@ type bundle struct {
 	own      map[string]any         // the folder's data
 	data     map[string]any         // with the operator's
 	schemas  map[string]any         // "input", "output"
+	fields   *schema                // what the data may hold; nil: anything
 	compiler *ast.Compiler
 }
 
@@ -80,13 +81,30 @@ func load(c Config) (*bundle, []Problem) {
 		return b, problems
 	}
 	b.data = merge(clone(b.own), clone(c.Data)).(map[string]any)
-	if err := index(b.data); err != nil {
-		return b, []Problem{{File: b.name("data.yaml"), Message: err.Error()}}
+	if problems := append(b.check(), index(b)...); len(problems) > 0 {
+		return b, problems
 	}
 	if problems := b.compile(); len(problems) > 0 {
 		return b, problems
 	}
 	return b, b.work()
+}
+
+// check holds the data against the bundle's schema of it.
+func (b *bundle) check() []Problem {
+	if b.fields == nil {
+		return nil
+	}
+	own := b.fields.check(b.own)
+	var problems []Problem
+	for _, sentence := range b.fields.check(b.data) {
+		file := "policy.data" // the operator's configuration
+		if slices.Contains(own, sentence) {
+			file = b.name("data.yaml")
+		}
+		problems = append(problems, Problem{File: file, Message: sentence})
+	}
+	return problems
 }
 
 // read reads the folder.
@@ -108,7 +126,7 @@ func (b *bundle) read() []Problem {
 		isRego := strings.HasSuffix(base, ".rego")
 		isData := base == "data.yaml" || base == "data.yml" || base == "data.json"
 		isSchema := file == "schema/input.json" || file == "schema/output.json"
-		if d.IsDir() || !isRego && !isData && !isSchema {
+		if d.IsDir() || !isRego && !isData && !isSchema { // dataSchema is isData by its name
 			return nil
 		}
 		if files++; files > maxFiles {
@@ -135,6 +153,10 @@ func (b *bundle) read() []Problem {
 				problems = append(problems, Problem{File: b.name(file), Message: "not valid JSON: " + err.Error()})
 			}
 			b.schemas[strings.TrimSuffix(base, ".json")] = v
+		case file == dataSchema:
+			if b.fields, err = parseSchema(text); err != nil {
+				problems = append(problems, Problem{File: b.name(file), Message: oneLine(err.Error())})
+			}
 		case isData:
 			var v any
 			if err := util.Unmarshal(text, &v); err != nil {
