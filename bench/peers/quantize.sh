@@ -1,6 +1,6 @@
 #!/bin/sh
 # Holds Sluice's quantiser to llama.cpp's: quantize.py, with llama.cpp built by
-# the Python package llama-cpp-python (some 10 minutes the first time; it needs
+# the Python package llama-cpp-python (many minutes the first time; it needs
 # Python 3.10 or later and a C++ compiler).
 #
 #   bench/peers/quantize.sh SLUICE            small models that SLUICE makes, and the embedded one
