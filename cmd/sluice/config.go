@@ -43,6 +43,7 @@ type Config struct {
 		Timeout     time.Duration `yaml:"timeout"`
 		Supported   float64       `yaml:"supported"`
 		Unsupported float64       `yaml:"unsupported"`
+		Calibration string        `yaml:"calibration"` // a file of `sluice calibrate`; it sets both thresholds
 		Disable     bool          `yaml:"disable"`
 	} `yaml:"judge"`
 	Providers []ProviderConfig `yaml:"providers"`

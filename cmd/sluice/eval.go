@@ -127,7 +127,7 @@ func runSystems(ctx context.Context, stderr io.Writer, j *judging, cases []eval.
 		return nil, err
 	}
 	if control == nil {
-		fmt.Fprintf(stderr, "no control with random weights: the model is larger than %s\n", bytesOf(maxControl))
+		fmt.Fprintf(stderr, "no control with random weights: the model is no single file of at most %s\n", bytesOf(maxControl))
 		return systems, nil
 	}
 	defer control.close()

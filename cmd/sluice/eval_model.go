@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sluice-ai/sluice/local"
 	"github.com/sluice-ai/sluice/local/judge"
 	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/gguf"
@@ -43,8 +44,8 @@ func openJudging(ctx context.Context, cfg *Config, name string) (*judging, error
 		}
 	}
 	if file == "" {
-		if _, err := os.Stat(name); err != nil {
-			return nil, usageError{fmt.Errorf("--model %s: neither one of local.models nor a file", name)}
+		if _, err := os.Stat(local.Locate(name)); err != nil {
+			return nil, usageError{fmt.Errorf("--model %s: neither one of local.models, nor a pulled model, nor a file", name)}
 		}
 		file, name = name, strings.TrimSuffix(filepath.Base(name), ".gguf")
 	}
@@ -73,16 +74,38 @@ func modelDigest(file string) (string, error) {
 	if file == "embedded" {
 		return digestOf(nano.Bytes()), nil
 	}
-	f, err := os.Open(file)
+	file = local.Locate(file)
+	st, err := os.Stat(file)
 	if err != nil {
 		return "", fmt.Errorf("opening model: %w", err)
 	}
-	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if !st.IsDir() {
+		err = hashFile(h, file)
+	} else { // a checkpoint of several files
+		entries, derr := os.ReadDir(file) // sorted
+		err = derr
+		for _, e := range entries {
+			if e.Type().IsRegular() && err == nil {
+				fmt.Fprintf(h, "%q\n", e.Name())
+				err = hashFile(h, filepath.Join(file, e.Name()))
+			}
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("reading model: %w", err)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func hashFile(h io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(h, f)
+	return err
 }
 
 func digestOf(data []byte) string {
@@ -96,15 +119,16 @@ const maxControl = 64 << 20
 // openControl opens a judge like j whose matrices hold noise: what the
 // architecture, the prompt and the calibration can do without anything learned.
 // Each matrix keeps its deviation; vectors (norms) stay. It returns nil when j's
-// model is larger than maxControl.
+// model is larger than maxControl, or no single file.
 func openControl(ctx context.Context, j *judging, seed uint64) (*judging, error) {
 	data := nano.Bytes()
 	if j.file != "embedded" {
-		if st, err := os.Stat(j.file); err != nil || st.Size() > maxControl {
+		path := local.Locate(j.file)
+		st, err := os.Stat(path)
+		if err != nil || st.IsDir() || st.Size() > maxControl {
 			return nil, err
 		}
-		var err error
-		if data, err = os.ReadFile(j.file); err != nil {
+		if data, err = os.ReadFile(path); err != nil {
 			return nil, err
 		}
 	}

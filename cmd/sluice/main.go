@@ -82,7 +82,7 @@ Results go to stdout, talk to stderr. --json gives results that scripts can rely
 	p.StringVar(&f.dataDir, "data-dir", "", "where the ledger is (or SLUICE_DATA_DIR)")
 	root.AddCommand(
 		serveCommand(f), chatCommand(f), routeCommand(f), inspectCommand(f), modelsCommand(f),
-		policyCommand(f), auditCommand(f), configCommand(f), versionCommand(), evalCommand(f),
+		policyCommand(f), auditCommand(f), configCommand(f), versionCommand(), evalCommand(f), calibrateCommand(f),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root

@@ -71,8 +71,12 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 	if cfg.Judge.Disable {
 		model = nil
 	}
+	calibration, err := openCalibration(cfg)
+	if err != nil {
+		return nil, errors.Join(err, b.local.Close())
+	}
 	b.judge, err = judge.New(ctx, model, judge.Config{
-		Model: id, Supported: cfg.Judge.Supported, Unsupported: cfg.Judge.Unsupported, Local: b.local.Targets(),
+		Model: id, Supported: cfg.Judge.Supported, Unsupported: cfg.Judge.Unsupported, Calibration: calibration, Local: b.local.Targets(),
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.local.Close())

@@ -164,8 +164,8 @@ func curve(outcomes []Outcome) []Point {
 	return points
 }
 
-// Tested returns the point at which the search ended without success, if there is one.
-func (c Choice) Tested() (Point, bool) {
+// Failing returns the point at which the search ended without success, if there is one.
+func (c Choice) Failing() (Point, bool) {
 	i := slices.IndexFunc(c.Points, func(p Point) bool { return p.State == Failed })
 	if i < 0 {
 		return Point{}, false

@@ -26,7 +26,7 @@ func Plots(r *Report) []Plot {
 	}
 	trade := chart{
 		Title: "Trade-off: quality against what is kept at home", X: "share of requests kept at home", Y: "quality (mean chance of a good answer)",
-		YMin: 0, YMax: 1,
+		YMax: 1, Left: true,
 	}
 	for i, s := range r.Systems {
 		var bins, curve []point

@@ -25,6 +25,7 @@ type line struct {
 type chart struct {
 	Title, X, Y string
 	YMin, YMax  float64
+	Left        bool // the legend is at the lower left, not right
 	Lines       []line
 }
 
@@ -67,9 +68,12 @@ func (c *chart) svg() []byte {
 	for _, l := range c.Lines {
 		c.draw(say, l)
 	}
-	for i, l := range c.Lines { // the legend, at the lower right
+	for i, l := range c.Lines { // the legend
 		y := height - bottom - 14 - 18*(len(c.Lines)-1-i)
 		x := width - right - 270
+		if c.Left {
+			x = left + 8
+		}
 		say(`<rect x="%d" y="%d" width="262" height="18" fill="white" fill-opacity="0.8"/>`, x-4, y-9)
 		say(`<path d="M%d %dh24" stroke="%s" stroke-width="2"%s/>`, x, y, l.Colour, dashes(l))
 		say(`<text x="%d" y="%d">%s</text>`, x+30, y+4, escape(l.Name))

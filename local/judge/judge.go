@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/calibrate"
 	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
@@ -21,6 +22,9 @@ type Config struct {
 	Supported float64
 	// Unsupported is the p_local up to which it is "unsupported". Default 0.4.
 	Unsupported float64
+	// Calibration, when not nil, takes the place of both thresholds, and verdicts
+	// name it. Whoever sets it has made sure that it fits the model.
+	Calibration *calibrate.Calibration
 	// MaxTokens bounds what the model reads of one request. Default 1024.
 	MaxTokens int
 	// Local are the local targets that can answer: the rules look at what they can do.
@@ -30,6 +34,7 @@ type Config struct {
 // A Judge assesses requests. It is safe for concurrent use.
 type Judge struct {
 	cfg    Config
+	by     string // Config.Model, and "+" and the calibration's id when there is one
 	model  *engine.Model
 	base   *engine.Session // holds the prefix that every prompt shares; only cloned
 	routes [2][]int32      // the labels local and cloud
@@ -43,7 +48,12 @@ func New(ctx context.Context, model *engine.Model, cfg Config) (*Judge, error) {
 	cfg.Supported = cmp.Or(cfg.Supported, 0.6)
 	cfg.Unsupported = cmp.Or(cfg.Unsupported, 0.4)
 	cfg.MaxTokens = cmp.Or(cfg.MaxTokens, 1024)
-	j := &Judge{cfg: cfg, model: model}
+	by := cfg.Model
+	if c := cfg.Calibration; c != nil {
+		cfg.Supported, cfg.Unsupported = c.Supported, c.Unsupported
+		by += "+" + c.ID
+	}
+	j := &Judge{cfg: cfg, by: by, model: model}
 	if model == nil {
 		return j, nil
 	}
@@ -91,7 +101,7 @@ func (j *Judge) Assess(ctx context.Context, req *llm.Request) llm.Assessment {
 		} else if errors.Is(err, engine.ErrBusy) {
 			why = "the judging model is busy"
 		}
-		return llm.Assessment{Boundary: llm.NoVerdict, By: j.cfg.Model, Why: why, Signals: signals}
+		return llm.Assessment{Boundary: llm.NoVerdict, By: j.by, Why: why, Signals: signals}
 	}
 	a.Signals = append(a.Signals, signals...)
 	return a
@@ -160,7 +170,7 @@ func (j *Judge) ask(ctx context.Context, dig string) (llm.Assessment, error) {
 		}
 	}
 	a := llm.Assessment{
-		Task: Tasks[best], PLocal: p, Boundary: j.boundary(p), By: j.cfg.Model,
+		Task: Tasks[best], PLocal: p, Boundary: j.boundary(p), By: j.by,
 		Tokens:  len(ids) + len(j.routes[route]),
 		Signals: []llm.Signal{{Name: "lfm2.log_odds", Value: round(raw), Weight: round(odds)}},
 	}

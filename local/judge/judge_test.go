@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/calibrate"
 	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/nano"
 )
@@ -84,6 +85,36 @@ func TestVerdictsWithoutTheModel(t *testing.T) {
 		if tt.got.Boundary != tt.boundary || !strings.Contains(tt.got.Why, tt.why) {
 			t.Errorf("%s: %s because %q, want %s because %q", tt.name, tt.got.Boundary, tt.got.Why, tt.boundary, tt.why)
 		}
+	}
+}
+
+// A calibration's thresholds take the place of the configured ones, and the verdict names it.
+func TestCalibration(t *testing.T) {
+	plain := open(t)
+	req := ask("Translate 'good morning' into French.")
+	a := plain.Assess(t.Context(), req)
+	for _, tt := range []struct {
+		name                   string
+		supported, unsupported float64
+		want                   llm.Boundary
+	}{
+		{"at-the-threshold", a.PLocal, 0, llm.Supported},
+		{"above", min(1, a.PLocal+0.01), 0, llm.Uncertain},
+		{"unsupported", min(1, a.PLocal+0.01), a.PLocal, llm.Unsupported},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j, err := New(t.Context(), plain.model, Config{
+				Model: "local/nano", Supported: 0.5, Unsupported: 0.5, Local: local,
+				Calibration: &calibrate.Calibration{ID: "cal_0123456789ab", Supported: tt.supported, Unsupported: tt.unsupported},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer j.Close()
+			if got := j.Assess(t.Context(), req); got.Boundary != tt.want || got.By != "local/nano+cal_0123456789ab" || got.PLocal != a.PLocal {
+				t.Errorf("verdict %s by %s at p_local %g, want %s", got.Boundary, got.By, got.PLocal, tt.want)
+			}
+		})
 	}
 }
 
