@@ -8,7 +8,7 @@ tokens go to OUTPUT/hf-NAME.json, which `go test ./runtime/lfm2` compares with.
 
 With SLUICE, the binary, there is a second part: models of random shapes made and
 saved by transformers itself are opened by Sluice, whose log-probabilities must
-agree. It fails if one differs by more than 1e-3.
+agree. It fails if one differs by more than 1e-5.
 
 Everything is computed in float32 with eager attention. The script runs in a
 virtual environment of its own; see parity.sh.
@@ -30,6 +30,7 @@ models, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 sluice = sys.argv[3] if len(sys.argv) > 3 else None
 peer = f"transformers {transformers.__version__}, torch {torch.__version__}"
 torch.set_num_threads(1)
+transformers.utils.logging.disable_progress_bar()
 torch.manual_seed(7)
 
 
@@ -90,7 +91,8 @@ def saved(tokenizer):
                 model.save_pretrained(folder, max_shard_size="1MB")
                 (pathlib.Path(folder) / "tokenizer.json").write_bytes(tokenizer)
                 tokens = torch.randint(0, config.vocab_size, (200,)).tolist()
-                want = logprobs(model.float(), tokens)
+                # Read again: to(bfloat16) also rounds the rotary frequencies, which files do not hold.
+                want = logprobs(cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval(), tokens)
                 answer = subprocess.run([sluice, "models", "logits", folder, "--tokens", ",".join(map(str, tokens)), "--top", str(config.vocab_size),
                                          "--kv", "f32", "--json"], capture_output=True, text=True)
                 if answer.returncode != 0:
@@ -103,7 +105,7 @@ def saved(tokenizer):
                 d = max(d, float((got.exp() - want[at].exp()).abs().max()))
             print(f"saved by transformers: {name}, {dtype}: probabilities differ by up to {d:.1e}")
             worst = max(worst, d)
-    if not worst <= 1e-3:
+    if not worst <= 1e-5:
         sys.exit(f"a probability differs by {worst:g}")
 
 

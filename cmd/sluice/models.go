@@ -83,55 +83,6 @@ func openModel(file string, o engine.Options) (*engine.Model, error) {
 	return engine.Open(local.Locate(file), o)
 }
 
-func modelsInspectCommand() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{Use: "inspect FILE", Short: "What is in a GGUF file (or \"embedded\")", Args: exactly(1, "one file")}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		m, err := openModel(args[0], engine.Options{Threads: 1})
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		i := m.Info()
-		if asJSON {
-			return printJSON(c.OutOrStdout(), struct {
-				Name       string   `json:"name"`
-				Arch       string   `json:"arch"`
-				Type       string   `json:"type"`
-				Params     int64    `json:"params"`
-				Bytes      int64    `json:"bytes"`
-				Layers     int      `json:"layers"`
-				Attention  int      `json:"attention_layers"`
-				Dim        int      `json:"dim"`
-				Heads      int      `json:"heads"`
-				KVHeads    int      `json:"kv_heads"`
-				FFN        int      `json:"ffn"`
-				Vocab      int      `json:"vocab"`
-				Context    int      `json:"context"`
-				Abilities  []string `json:"abilities"`
-				Style      string   `json:"chat_style"`
-				JudgeScale float64  `json:"judge_scale"`
-				JudgeBias  float64  `json:"judge_bias"`
-			}{i.Name, i.Arch, i.Type, i.Params, i.FileBytes, i.Layers, i.Attention, i.Dim, i.Heads, i.KVHeads, i.FFN, i.Vocab, i.Context, i.Abilities, i.Style, i.JudgeScale, i.JudgeBias})
-		}
-		w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-		for _, r := range [][2]string{
-			{"name", i.Name}, {"architecture", i.Arch}, {"type", i.Type},
-			{"parameters", fmt.Sprintf("%s (%d)", count(i.Params), i.Params)}, {"size", bytesOf(i.FileBytes)},
-			{"layers", fmt.Sprintf("%d (%d attention, %d convolution)", i.Layers, i.Attention, i.Layers-i.Attention)},
-			{"width", fmt.Sprintf("%d, %d heads of %d, %d key-value heads, feed-forward %d", i.Dim, i.Heads, i.HeadDim, i.KVHeads, i.FFN)},
-			{"vocabulary", strconv.Itoa(i.Vocab)},
-			{"context", fmt.Sprintf("%d tokens (the file says %d)", i.Context, i.Trained)},
-			{"can", strings.Join(i.Abilities, ", ")}, {"chat template", i.Style},
-		} {
-			fmt.Fprintf(w, "%s\t%s\n", r[0], r[1])
-		}
-		return w.Flush()
-	}
-	return c
-}
-
 func modelsSynthCommand() *cobra.Command {
 	var cfg synth.Config
 	var out string
@@ -197,7 +148,7 @@ func progressBar(w io.Writer, what string) func(done, total int64) {
 }
 
 func modelsLogitsCommand() *cobra.Command {
-	var tokens string
+	var tokens, kv string
 	var top, threads int
 	var asJSON bool
 	c := &cobra.Command{
@@ -207,6 +158,7 @@ func modelsLogitsCommand() *cobra.Command {
 	c.Flags().StringVar(&tokens, "tokens", "", "token ids, with commas")
 	c.Flags().IntVar(&top, "top", 20, "how many tokens for each position")
 	c.Flags().IntVar(&threads, "threads", 0, "cores to use; 0 is all")
+	c.Flags().StringVar(&kv, "kv", "f16", "how to keep keys and values: f16, q8_0 or f32")
 	c.Flags().BoolVar(&asJSON, "json", false, `as JSON: {"positions":[[[id,logprob],…],…]}, natural logarithms over the whole vocabulary`)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ids, err := parseIDs(tokens)
@@ -216,7 +168,7 @@ func modelsLogitsCommand() *cobra.Command {
 		if top < 1 || threads < 0 {
 			return usageError{errors.New("--top must be at least 1, and --threads must not be negative")}
 		}
-		m, err := openModel(args[0], engine.Options{Threads: threads})
+		m, err := openModel(args[0], engine.Options{Threads: threads, KV: kv})
 		if err != nil {
 			return err
 		}
