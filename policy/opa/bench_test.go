@@ -34,10 +34,20 @@ func BenchmarkDecide(b *testing.B) {
 		b.Run(c.name+"-input", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				inputValue(in)
+				inputValue(&in, p.now.Load().reads)
 			}
 		})
-		b.Run(c.name, func(b *testing.B) {
+		evaluated := *p.now.Load()
+		evaluated.cache = nil
+		b.Run(c.name+"-evaluated", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if d, err := evaluated.decide(b.Context(), &in); err != nil || !d.Allow {
+					b.Fatal(d, err)
+				}
+			}
+		})
+		b.Run(c.name+"-cached", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if d, err := p.Decide(b.Context(), in); err != nil || !d.Allow {

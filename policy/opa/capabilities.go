@@ -15,10 +15,14 @@ var impure = []string{"http.", "net.", "opa.runtime", "rand.", "uuid.rfc4122", "
 var capabilities = sync.OnceValue(func() *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion(ast.CapabilitiesRegoVersion(ast.RegoV1))
 	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool {
-		return b.Nondeterministic || slices.ContainsFunc(impure, func(name string) bool {
-			return b.Name == name || strings.HasSuffix(name, ".") && strings.HasPrefix(b.Name, name)
-		})
+		return b.Nondeterministic || isImpure(b.Name)
 	})
 	c.AllowNet = []string{} // schemas may not refer to the network
 	return c
 })
+
+func isImpure(builtin string) bool {
+	return slices.ContainsFunc(impure, func(name string) bool {
+		return builtin == name || strings.HasSuffix(name, ".") && strings.HasPrefix(builtin, name)
+	})
+}

@@ -39,7 +39,7 @@ func Check(ctx context.Context, c Config) []Problem {
 // try asks p about the samples. An answer that does not decode is a problem.
 func (b *bundle) try(ctx context.Context, p *prepared) []Problem {
 	for _, s := range b.samples() {
-		v, err := p.eval(ctx, s.input)
+		v, err := p.eval(ctx, &s.input)
 		if err == nil {
 			_, err = decode(v, s.input.Targets)
 		}
@@ -67,9 +67,9 @@ func (b *bundle) match(ctx context.Context, p *prepared) []Problem {
 			return []Problem{{File: b.name(file), Message: err.Error()}}
 		}
 		for _, sample := range b.samples() {
-			doc := inputValue(sample.input)
+			doc := inputValue(&sample.input, readAll)
 			if name == "output" {
-				if doc, err = p.eval(ctx, sample.input); err != nil {
+				if doc, err = p.eval(ctx, &sample.input); err != nil {
 					return []Problem{{File: b.name("."), Message: err.Error()}}
 				}
 			}

@@ -23,7 +23,7 @@ func key(s string) *ast.Term { return ast.StringTerm(s) }
 
 func str[S ~string](s S) *ast.Term { return ast.StringTerm(string(s)) }
 
-func list(ss []string) *ast.Term {
+func texts(ss []string) *ast.Term {
 	terms := make([]*ast.Term, len(ss))
 	for i, s := range ss {
 		terms[i] = ast.StringTerm(s)
@@ -44,45 +44,93 @@ func optional[T any](p *T, term func(T) *ast.Term) *ast.Term {
 
 func integer(n int64) *ast.Term { return ast.IntNumberTerm(int(n)) }
 
-// inputValue returns in as OPA's value. It writes the fields out, because reflection would take longer than the rules.
-// configs/policies/schema/input.json describes it; a test holds the two together.
-func inputValue(in llm.PolicyInput) ast.Value {
-	types := ast.NewObject()
-	for t, n := range in.Findings.Types {
-		types.Insert(str(t), integer(int64(n)))
+// inputValue returns of in what is read, as OPA's value. It writes the fields out, because reflection would take
+// longer than the rules. configs/policies/schema/input.json describes it; a test holds the two together.
+func inputValue(in *llm.PolicyInput, r reads) ast.Value {
+	q, a := &in.Request, &in.Assessment
+	all, some := make([][2]*ast.Term, 0, 8), make([][2]*ast.Term, 0, 12)
+	if r.has(readRequest) {
+		some = some[:0]
+		for _, f := range [...]struct {
+			bit reads
+			k   *ast.Term
+			s   string
+		}{
+			{readTenant, kTenant, q.Tenant}, {readUser, kUser, q.User}, {readKey, kKey, q.Key}, {readSession, kSession, q.Session},
+			{readDialect, kDialect, string(q.Dialect)}, {readModel, kModel, q.Model}, {readOrigin, kOrigin, q.Origin},
+		} {
+			if r.has(f.bit) {
+				some = append(some, pair(f.k, str(f.s)))
+			}
+		}
+		if r.has(readRoles) {
+			some = append(some, pair(kRoles, texts(q.Roles)))
+		}
+		if r.has(readTools) {
+			some = append(some, pair(kTools, texts(q.Tools)))
+		}
+		if r.has(readModalities) {
+			some = append(some, pair(kModalities, texts(q.Modalities)))
+		}
+		if r.has(readStream) {
+			some = append(some, pair(kStream, boolTerm(q.Stream)))
+		}
+		all = append(all, pair(kRequest, object(some...)))
 	}
-	targets := make([]*ast.Term, len(in.Targets))
-	for i := range in.Targets {
-		targets[i] = known.term(&in.Targets[i])
+	if r.has(readFindings) {
+		some = some[:0]
+		if r.has(readTypes) {
+			types := ast.NewObject()
+			for t, n := range in.Findings.Types {
+				types.Insert(str(t), integer(int64(n)))
+			}
+			some = append(some, pair(kTypes, ast.NewTerm(types)))
+		}
+		if r.has(readMaxScore) {
+			some = append(some, pair(kMaxScore, ast.FloatNumberTerm(in.Findings.MaxScore)))
+		}
+		if r.has(readSecrets) {
+			some = append(some, pair(kSecrets, integer(int64(in.Findings.Secrets))))
+		}
+		all = append(all, pair(kFindings, object(some...)))
 	}
-	r, a := &in.Request, &in.Assessment
-	return ast.NewObject(
-		pair(kRequest, object(
-			pair(kTenant, str(r.Tenant)),
-			pair(kUser, str(r.User)),
-			pair(kKey, str(r.Key)),
-			pair(kRoles, list(r.Roles)),
-			pair(kSession, str(r.Session)),
-			pair(kDialect, str(r.Dialect)),
-			pair(kModel, str(r.Model)),
-			pair(kTools, list(r.Tools)),
-			pair(kModalities, list(r.Modalities)),
-			pair(kStream, boolTerm(r.Stream)),
-			pair(kOrigin, str(r.Origin)))),
-		pair(kFindings, object(
-			pair(kTypes, ast.NewTerm(types)),
-			pair(kMaxScore, ast.FloatNumberTerm(in.Findings.MaxScore)),
-			pair(kSecrets, integer(int64(in.Findings.Secrets))))),
-		pair(kAssessment, object(
-			pair(kTask, str(a.Task)),
-			pair(kPLocal, ast.FloatNumberTerm(a.PLocal)),
-			pair(kBoundary, str(a.Boundary)))),
-		pair(kTargets, ast.NewTerm(ast.NewArray(targets...))),
-		pair(kHop, str(in.Hop)),
-		pair(kBudget, object(
-			pair(kRemaining, optional(in.Budget.RemainingUSD, ast.FloatNumberTerm)),
-			pair(kSpent, ast.FloatNumberTerm(in.Budget.SpentUSD)))),
-		pair(kTime, str(in.Time.UTC().Format(time.RFC3339))))
+	if r.has(readAssessment) {
+		some = some[:0]
+		if r.has(readTask) {
+			some = append(some, pair(kTask, str(a.Task)))
+		}
+		if r.has(readPLocal) {
+			some = append(some, pair(kPLocal, ast.FloatNumberTerm(a.PLocal)))
+		}
+		if r.has(readBoundary) {
+			some = append(some, pair(kBoundary, str(a.Boundary)))
+		}
+		all = append(all, pair(kAssessment, object(some...)))
+	}
+	if r.has(readTargets) {
+		targets := make([]*ast.Term, len(in.Targets))
+		for i := range in.Targets {
+			targets[i] = known.term(&in.Targets[i])
+		}
+		all = append(all, pair(kTargets, ast.NewTerm(ast.NewArray(targets...))))
+	}
+	if r.has(readHop) {
+		all = append(all, pair(kHop, str(in.Hop)))
+	}
+	if r.has(readBudget) {
+		some = some[:0]
+		if r.has(readRemaining) {
+			some = append(some, pair(kRemaining, optional(in.Budget.RemainingUSD, ast.FloatNumberTerm)))
+		}
+		if r.has(readSpent) {
+			some = append(some, pair(kSpent, ast.FloatNumberTerm(in.Budget.SpentUSD)))
+		}
+		all = append(all, pair(kBudget, object(some...)))
+	}
+	if r.has(readTime) {
+		all = append(all, pair(kTime, str(in.Time.UTC().Format(time.RFC3339))))
+	}
+	return ast.NewObject(all...)
 }
 
 func boolTerm(b bool) *ast.Term { return ast.InternedTerm(b) }

@@ -268,7 +268,12 @@ func (b *bundle) prepare(ctx context.Context) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &prepared{revision: b.revision, query: q, timeout: max(b.config.Timeout, time.Millisecond)}, nil
+	p := &prepared{revision: b.revision, query: q, timeout: max(b.config.Timeout, time.Millisecond)}
+	var pure bool
+	if p.reads, pure = readsOf(b.compiler, Query); pure && !p.reads.has(readTime) { // no two requests have the same time
+		p.cache = newCache()
+	}
+	return p, nil
 }
 
 // problems turns OPA's errors to ours, in the order of the files.

@@ -72,6 +72,8 @@ type prepared struct {
 	revision string
 	query    rego.PreparedEvalQuery
 	timeout  time.Duration
+	reads    reads  // the part of the input that the rules can look at
+	cache    *cache // nil when decisions must not be remembered
 }
 
 // Open loads, compiles and tries the bundle. The error is a [*LoadError] when
@@ -121,10 +123,18 @@ func (p *Policy) Revision() string { return p.now.Load().revision }
 // Decide asks the rules about in. On an error, which is an [*llm.Error] of kind
 // Denied or Canceled, the decision beside it denies and gives the reason.
 func (p *Policy) Decide(ctx context.Context, in llm.PolicyInput) (llm.Decision, error) {
-	return p.now.Load().decide(ctx, in)
+	return p.now.Load().decide(ctx, &in)
 }
 
-func (p *prepared) decide(ctx context.Context, in llm.PolicyInput) (llm.Decision, error) {
+func (p *prepared) decide(ctx context.Context, in *llm.PolicyInput) (llm.Decision, error) {
+	var room [1 << 10]byte
+	var key []byte
+	if p.cache != nil && ctx.Err() == nil {
+		key = p.reads.appendKey(room[:0], in)
+		if d, ok := p.cache.get(key); ok {
+			return d, nil
+		}
+	}
 	v, err := p.eval(ctx, in)
 	var d llm.Decision
 	if err == nil {
@@ -132,6 +142,9 @@ func (p *prepared) decide(ctx context.Context, in llm.PolicyInput) (llm.Decision
 	}
 	d.Revision = p.revision
 	if err == nil {
+		if key != nil && len(key) <= maxKey {
+			p.cache.put(key, &d)
+		}
 		return d, nil
 	}
 	const msg = "the policy could not decide about this request, so it is refused"
@@ -149,7 +162,7 @@ func (p *prepared) decide(ctx context.Context, in llm.PolicyInput) (llm.Decision
 var errTimeout = errors.New("the policy took longer than its timeout")
 
 // eval returns the value of the query.
-func (p *prepared) eval(ctx context.Context, in llm.PolicyInput) (ast.Value, error) {
+func (p *prepared) eval(ctx context.Context, in *llm.PolicyInput) (ast.Value, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -161,7 +174,7 @@ func (p *prepared) eval(ctx context.Context, in llm.PolicyInput) (ast.Value, err
 	defer stop()
 
 	rs, err := p.query.Eval(ctx,
-		rego.EvalParsedInput(inputValue(in)),
+		rego.EvalParsedInput(inputValue(in, p.reads)),
 		rego.EvalExternalCancel(cancel),
 		rego.EvalGenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }))
 	switch {

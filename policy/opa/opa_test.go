@@ -104,7 +104,7 @@ func ask(t *testing.T, fs fstest.MapFS, c Config) (llm.Decision, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.decide(t.Context(), input)
+	return p.decide(t.Context(), &input)
 }
 
 func TestAnswersThatDeny(t *testing.T) {
