@@ -174,7 +174,8 @@ func metricsOf(plain values, resampled []values) Metrics {
 	get := func(f func(values) float64) Estimate { return estimate(plain, resampled, f) }
 	m := Metrics{
 		Accuracy: get(func(v values) float64 { return v.accuracy }),
-		ECE:      get(func(v values) float64 { return v.ece }), ECEP: get(func(v values) float64 { return v.eceP }),
+		ECE:      centred(get, plain.ece, resampled, func(v values) float64 { return v.ece }),
+		ECEP:     centred(get, plain.eceP, resampled, func(v values) float64 { return v.eceP }),
 		Brier: get(func(v values) float64 { return v.brier }), BrierP: get(func(v values) float64 { return v.brierP }),
 	}
 	if !math.IsNaN(plain.auc) {
@@ -182,6 +183,21 @@ func metricsOf(plain values, resampled []values) Metrics {
 		m.AUC = &auc
 	}
 	return m
+}
+
+// centred is an estimate whose resamples are moved so that their mean is the
+// value. Resampling adds noise to every bin, and a mean of absolute values only
+// grows by it: as it is, the interval of a calibration error would lie too high.
+func centred(get func(func(values) float64) Estimate, value float64, resampled []values, f func(values) float64) Estimate {
+	mean := value
+	if len(resampled) > 0 {
+		mean = 0
+		for _, v := range resampled {
+			mean += f(v) / float64(len(resampled))
+		}
+	}
+	e := get(f)
+	return Estimate{value, max(0, e.Low+value-mean), max(0, e.High+value-mean)}
 }
 
 // floor is the mean ECE of scores that are right: labels are drawn with the

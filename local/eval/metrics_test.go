@@ -143,6 +143,9 @@ func TestIntervals(t *testing.T) {
 		if m.Accuracy.Low <= 0.8 && 0.8 <= m.Accuracy.High {
 			held++
 		}
+		if e := m.ECE; e.Low > e.Value || e.High < e.Value || e.Low == e.High {
+			t.Errorf("draw %d: the ECE is %+v", d, e)
+		}
 		if d == 0 {
 			again, _ := bootstrap(r, n, of, 300, 1)
 			_, more := bootstrap(r, n, of, 300, 1)

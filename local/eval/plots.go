@@ -35,7 +35,7 @@ func Plots(r *Report) []Plot {
 		}
 		var steps []point
 		for _, p := range s.ROC {
-			steps = append(steps, point{p.X, p.Y})
+			steps = append(steps, point(p))
 		}
 		for j, q := range s.Routing.Curve {
 			curve = append(curve, point{float64(j) / 100, q})

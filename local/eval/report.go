@@ -45,7 +45,6 @@ type SystemReport struct {
 	Groups   []Group    `json:"groups"`
 	Latency  LatencyMS  `json:"latency_ms"`
 	scores   []float64  // p_local of each case
-	resample []values   // for differences
 }
 
 // A Bin is one of the bins of equal mass: what was said, and what was so.
