@@ -128,10 +128,7 @@ test_budget_of_the_tenant if {
 # A tenant made up for the rules that the two in data.yaml do not use.
 strict := {"name": "strict", "personal": "keep_home", "block": ["US_SSN"], "redact": ["EMAIL"], "models": ["mistral/*"], "residency": {"regions": ["EEA", "unknown", ""], "jurisdictions": ["FR"]}, "max_retention_days": 0}
 
-asked_strict(types, targets) := decision if {
-	prepared := data.sluice.prepare.value with data.by_name.tenants as {"strict": strict}
-	decision := sluice.decision with input as asked("strict", types, targets) with data.prepared as prepared
-}
+asked_strict(types, targets) := decided(strict, types, targets)
 
 test_strict_blocks if {
 	asked_strict({"US_SSN": 1}, all).deny == {{"rule": "pii.blocked", "message": "the request holds US_SSN, which tenant strict does not process"}}
@@ -157,9 +154,36 @@ test_strict_retention if {
 	asked_strict({}, [late]).excluded["mistral/small"] == {"retention: tenant strict accepts 0 days, the target keeps prompts for 30 days"}
 }
 
+# A tenant that asks for a law alone, and one whose lists contradict each other.
+decided(tenant, types, targets) := decision if {
+	prepared := data.sluice.prepare.value with data.by_name.tenants as {tenant.name: tenant}
+	decision := sluice.decision with input as asked(tenant.name, types, targets) with data.prepared as prepared
+}
+
+test_jurisdiction_alone if {
+	d := decided({"name": "law", "residency": {"jurisdictions": ["FR"]}}, {}, all)
+	d.targets == {"local/nano", "mistral/small"}
+	d.excluded["openai/gpt"] == {"jurisdiction: tenant law asks for an operator under the law of FR, this one is under that of US"}
+	d.reasons == set()
+}
+
+test_the_stricter_list_counts if {
+	twice := {"name": "twice", "allow": ["EMAIL", "PHONE", "IBAN"], "redact": ["PHONE"], "keep_home": ["EMAIL", "IBAN"], "block": ["IBAN"]}
+	decided(twice, {"PHONE": 1}, all).redact == {"PHONE"}
+	decided(twice, {"EMAIL": 1}, all).targets == {"local/nano"}
+	not decided(twice, {"IBAN": 1}, all).allow
+}
+
+test_secrets_are_redacted_whatever_the_lists_say if {
+	lax := {"name": "lax", "personal": "allow", "allow": ["SECRET", "URL_CREDENTIALS"]}
+	decided(lax, {"SECRET": 1, "URL_CREDENTIALS": 1, "EMAIL": 1}, all).redact == {"SECRET", "URL_CREDENTIALS"}
+}
+
 test_what_was_prepared_is_what_the_rule_says if {
 	value := data.sluice.prepare.value
 	value == data.prepared
 	value.tenants["default"].personal == "redact"
-	value.tenants.acme.residency.matter == "personal data"
+	value.tenants.acme.says.stays == "residency: personal data stays in EU"
+	value.tenants.acme.asks
+	not value.tenants["default"].asks
 }
