@@ -27,10 +27,13 @@ type mask struct {
 	exits []exit
 	ends  bool // some exit ends in a state that nothing can follow
 
-	once   sync.Once
-	byNeed []int32    // ids by the code points they need to the end of the text, if counted
-	need   []uint16   // of byNeed, ascending
-	mark   [][]uint64 // the first i*markEvery of byNeed as a mask
+	tailsOnce sync.Once
+	tails     tails // what follows the exits, if it was asked for
+
+	needOnce sync.Once
+	byNeed   []int32    // ids by the code points they need to the end of the text, if counted
+	need     []uint16   // of byNeed, ascending
+	mark     [][]uint64 // the first i*markEvery of byNeed as a mask
 }
 
 const (
@@ -55,27 +58,55 @@ func (v *Vocab) mask(m *masks, q int32) *mask {
 	return m.states[q].Load()
 }
 
+// narrow is how many bytes a state may read for the walk to look them up
+// instead of trying every first byte of a token.
+const narrow = 16
+
 // walk goes through the trie with d, beginning in state q.
 func (v *Vocab) walk(d *automaton.DFA, q int32) *mask {
 	t := &v.trie
-	type at struct{ q, n int32 }
-	path := make([]at, t.depth+1)
-	path[0] = at{q: q}
 	out := &mask{}
+	path := make([]walkAt, t.depth+1)
+	path[0] = walkAt{q: q}
+	if d.Width(q) <= narrow {
+		d.Bytes(q, func(b byte) {
+			if c := t.first[b]; c >= 0 {
+				v.walkRange(d, path, c, t.end[c], out)
+			}
+		})
+	} else {
+		v.walkRange(d, path, 1, int32(len(t.char)), out)
+	}
+	out.exits = slices.Clip(out.exits)
+	if len(out.ids) >= denseFrom {
+		out.bits = make([]uint64, v.Words())
+		set(out.bits, out.ids)
+		out.ids = nil
+		return out
+	}
+	out.ids = slices.Clip(out.ids)
+	return out
+}
+
+type walkAt struct{ q, n int32 }
+
+// walkRange goes through nodes from to to-1, whole subtrees below the root.
+func (v *Vocab) walkRange(d *automaton.DFA, path []walkAt, from, to int32, out *mask) {
+	t := &v.trie
 	counted := d.Counted()
-	for i := int32(1); i < int32(len(t.char)); {
+	for i := from; i < to; {
 		level := t.level[i]
 		p := path[level-1]
-		to := d.Step(p.q, t.char[i])
-		if to < 0 {
+		next := d.Step(p.q, t.char[i])
+		if next < 0 {
 			i = t.end[i]
 			continue
 		}
 		n := p.n
-		if counted && d.Completes(p.q, to) {
+		if counted && d.Completes(p.q, next) {
 			n++
 		}
-		accepts, closed := d.Accepts(to), d.Closed(to)
+		accepts, closed := d.Accepts(next), d.Closed(next)
 		if accepts && (closed || !t.leaf(i)) {
 			out.exits = append(out.exits, exit{i, n})
 			out.ends = out.ends || closed
@@ -87,18 +118,9 @@ func (v *Vocab) walk(d *automaton.DFA, q int32) *mask {
 		if t.tok[i] >= 0 {
 			out.ids = append(out.ids, t.tok[i])
 		}
-		path[level] = at{to, n}
+		path[level] = walkAt{next, n}
 		i++
 	}
-	out.exits = slices.Clip(out.exits)
-	if len(out.ids) >= denseFrom {
-		out.bits = make([]uint64, v.Words())
-		set(out.bits, out.ids)
-		out.ids = nil
-		return out
-	}
-	out.ids = slices.Clip(out.ids)
-	return out
 }
 
 func set(b []uint64, ids []int32) {
@@ -120,7 +142,7 @@ func (v *Vocab) inside(dst []uint64, m *mask, d *automaton.DFA, q, room int32) {
 		}
 		return
 	}
-	m.once.Do(func() { v.sortByNeed(m, d, q) })
+	m.needOnce.Do(func() { v.sortByNeed(m, d, q) })
 	n, _ := slices.BinarySearch(m.need, uint16(room)+1)
 	if i := n / markEvery; i > 0 {
 		for j, w := range m.mark[i][:len(dst)] {
@@ -207,16 +229,22 @@ func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 	if len(t.after.threads) == 0 && !m.ends {
 		return
 	}
-	plain := int(t.n) >= term.Least && (room < 0 || room >= w.v.long) && (term.Not == nil || t.x < 0)
-	if !plain {
-		w.exits(t, m)
+	bounded := int(t.n) < term.Least || room >= 0 && room < w.v.long
+	if bounded || len(m.exits) > maxTails && term.Not != nil {
+		w.exits(t, m) // each exit for itself
+		set(dst, w.out)
+		return
+	}
+	if term.Not != nil && t.x >= 0 {
+		w.tails(t, m)
+		w.unforbid(t)
 		set(dst, w.out)
 		return
 	}
 	k := extraKey{w.g.dfa[t.term], t.q}
 	x, ok := t.after.extra[k]
 	if !ok {
-		w.exits(t, m)
+		w.tails(t, m)
 		x = &extra{}
 		if len(w.out) >= denseFrom {
 			x.bits = make([]uint64, w.v.Words())
@@ -235,7 +263,66 @@ func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 	}
 }
 
-// exits sets out to the tokens that leave t's terminal.
+// tails sets out to the tokens that leave t's terminal, whatever their exits.
+func (w *maskWalk) tails(t *thread, m *mask) {
+	if !m.hasTails() {
+		w.exits(t, m)
+		return
+	}
+	w.v.makeTails(m, w.g.terms[t.term].DFA, t.q)
+	w.out = append(w.out[:0], m.tails.nodes[0].ids...)
+	w.tail(&m.tails, 0, t.after, nil, 0)
+}
+
+// hasTails reports whether it pays to put the tails of m together.
+func (m *mask) hasTails() bool { return len(m.exits) > minTails && len(m.exits) <= maxTails }
+
+func (v *Vocab) makeTails(m *mask, d *automaton.DFA, q int32) {
+	m.tailsOnce.Do(func() { m.tails.build(&v.trie, m.exits, d, q) })
+}
+
+// tail adds the tokens below a node of ts that can be read from after, or,
+// deeper, from the threads given.
+func (w *maskWalk) tail(ts *tails, node int32, after *frame, in []thread, depth int) {
+	if after != nil {
+		in = after.threads
+	}
+	if len(in) == 0 {
+		return
+	}
+	for len(w.level) <= depth {
+		w.level = append(w.level, config{})
+	}
+	for c := ts.nodes[node].child; c > 0; c = ts.nodes[c].next {
+		n := &ts.nodes[c]
+		if after != nil && after.first[n.char>>6]>>(n.char&63)&1 == 0 {
+			continue
+		}
+		w.step(in, n.char, &w.level[depth])
+		if w.level[depth].dead() {
+			continue
+		}
+		w.out = append(w.out, n.ids...)
+		if n.child > 0 {
+			w.tail(ts, c, nil, w.level[depth].threads, depth+1)
+		}
+	}
+}
+
+// unforbid takes out of out the tokens that would read a text of t's Not.
+func (w *maskWalk) unforbid(t *thread) {
+	w.forbidden(t)
+	if len(w.skip) == 0 {
+		return
+	}
+	tr := &w.v.trie
+	w.out = slices.DeleteFunc(w.out, func(id int32) bool {
+		at := tr.node[id]
+		return slices.ContainsFunc(w.skip, func(n int32) bool { return at >= n && at < tr.end[n] })
+	})
+}
+
+// exits sets out to the tokens that leave t's terminal where its bounds allow.
 func (w *maskWalk) exits(t *thread, m *mask) {
 	w.out = w.out[:0]
 	term := &w.g.terms[t.term]

@@ -39,6 +39,12 @@ func (p *Program) newSpace() *sharedSpace {
 const (
 	// warmVisits bounds, in nodes of the trie, what Bind computes in advance.
 	warmVisits = 2 << 20
+	// warmFrames, warmThreads and warmExtras bound how far it goes; minWarm is from how many
+	// exits on it is worth it.
+	warmFrames  = 512
+	warmThreads = 4096
+	warmExtras  = 256
+	minWarm     = 64
 	// maxFrames is how many frames a space may hold before new Matchers get a new one.
 	maxFrames = 1 << 14
 )
@@ -59,14 +65,57 @@ func (v *Vocab) Bind(g *Grammar) (*Program, error) {
 		m := v.masksOf(d)
 		p.masks = append(p.masks, m)
 		for q := range int32(d.States()) {
-			// Narrow states are cheap to walk when they come up.
-			if budget > 0 && d.Width(q) > 8 && m.states[q].Load() == nil {
-				v.mask(m, q)
+			if budget <= 0 || m.states[q].Load() != nil {
+				continue
+			}
+			found := v.mask(m, q)
+			budget -= 64
+			if d.Width(q) > narrow {
 				budget -= len(v.trie.char) * min(d.Width(q), 128) / 128
+			}
+			if d.Shared && found.hasTails() {
+				v.makeTails(found, d, q)
 			}
 		}
 	}
+	p.warm()
 	return p, nil
+}
+
+// warm follows the grammar from its start, breadth first, and finds in advance
+// what the exits of the masks on the way let through.
+func (p *Program) warm() {
+	s := p.space
+	queue := []*frame{s.intern(frameKey{node: p.g.start, rep: -1})}
+	seen := map[*frame]bool{queue[0]: true}
+	scratch := make([]uint64, p.v.Words())
+	left, threads := warmExtras, warmThreads
+	for i := 0; i < len(queue) && i < warmFrames && threads > 0; i++ {
+		f := queue[i]
+		s.close(f)
+		threads -= len(f.threads)
+		for _, t := range f.threads {
+			if !seen[t.after] {
+				seen[t.after] = true
+				queue = append(queue, t.after)
+			}
+			d := p.g.terms[t.term].DFA
+			ms := p.masks[p.g.dfa[t.term]]
+			t.n, t.x = int32(p.g.terms[t.term].Least), -1
+			for t.q = 0; t.q < int32(d.States()) && left > 0; t.q++ {
+				if m := ms.states[t.q].Load(); m != nil && len(m.exits) >= minWarm {
+					s.thread(scratch, &t, ms)
+					left--
+				}
+			}
+		}
+		for _, sp := range f.specials {
+			if !seen[sp.after] {
+				seen[sp.after] = true
+				queue = append(queue, sp.after)
+			}
+		}
+	}
 }
 
 // masksOf returns the masks of d, which all Programs share if d is shared.
@@ -143,7 +192,8 @@ func (m *Matcher) Mask(bits []uint64) {
 }
 
 // Accept moves on by one token. It fails with [ErrNotAllowed], and changes
-// nothing, if the token is not in the mask.
+// nothing, if the token is not in the mask; with [ErrTooLarge] if the text so far
+// can be read in too many ways at once.
 func (m *Matcher) Accept(id int32) error {
 	if m.over {
 		return ErrNotAllowed
@@ -187,8 +237,11 @@ func (m *Matcher) read(text []byte) error {
 	from.threads = append(from.threads, m.now.threads...)
 	for _, b := range text {
 		m.s.step(from.threads, b, &to)
-		if to.dead() {
+		switch {
+		case to.dead():
 			return ErrNotAllowed
+		case to.over:
+			return ErrTooLarge
 		}
 		from, to = to, from
 	}

@@ -26,9 +26,17 @@ type config struct {
 	threads  []thread
 	specials []specialAt
 	end      bool
+
+	seen map[thread]struct{} // of threads, once they are many
+	over bool                // there were more than maxThreads
 }
 
-func (c *config) reset() { c.threads, c.specials, c.end = c.threads[:0], c.specials[:0], false }
+func (c *config) reset() {
+	c.threads, c.specials, c.end, c.over = c.threads[:0], c.specials[:0], false, false
+	if c.seen != nil {
+		c.seen = nil
+	}
+}
 
 func (c *config) dead() bool { return len(c.threads) == 0 && len(c.specials) == 0 && !c.end }
 
@@ -46,18 +54,38 @@ type specialAt struct {
 	after *frame
 }
 
-// maxThreads bounds the ways in which a text may be read at the same time.
-const maxThreads = 4096
+const (
+	// maxThreads bounds the ways in which a text may be read at the same time;
+	// Accept fails where there are more.
+	maxThreads = 4096
+	few        = 32 // threads that are compared one by one
+)
 
 func (c *config) add(t thread) {
-	for i := range c.threads {
-		if c.threads[i] == t {
-			return
+	if len(c.threads) < few {
+		for i := range c.threads {
+			if c.threads[i] == t {
+				return
+			}
+		}
+		c.threads = append(c.threads, t)
+		return
+	}
+	if c.seen == nil {
+		c.seen = make(map[thread]struct{}, 2*few)
+		for _, o := range c.threads {
+			c.seen[o] = struct{}{}
 		}
 	}
-	if len(c.threads) < maxThreads {
-		c.threads = append(c.threads, t)
+	if _, ok := c.seen[t]; ok {
+		return
 	}
+	if len(c.threads) == maxThreads {
+		c.over = true
+		return
+	}
+	c.seen[t] = struct{}{}
+	c.threads = append(c.threads, t)
 }
 
 func (c *config) addSpecial(s specialAt) {
@@ -70,9 +98,14 @@ func (c *config) addSpecial(s specialAt) {
 }
 
 func (c *config) join(o *config) {
-	for _, t := range o.threads {
-		c.add(t)
+	if len(c.threads) == 0 {
+		c.threads = append(c.threads, o.threads...) // they differ from each other
+	} else {
+		for _, t := range o.threads {
+			c.add(t)
+		}
 	}
+	c.over = c.over || o.over
 	for _, s := range o.specials {
 		c.addSpecial(s)
 	}
@@ -116,6 +149,7 @@ func (s *space) close(f *frame) {
 	f.closed = true
 	e := expander{space: s, into: f}
 	e.resume(f)
+	f.seen = nil
 	for _, t := range f.threads {
 		s.g.dfas[s.g.dfa[t.term]].Bytes(t.q, func(b byte) { f.first[b>>6] |= 1 << (b & 63) })
 	}
@@ -126,6 +160,7 @@ type expander struct {
 	*space
 	into *frame
 	seen []visited
+	many map[visited]struct{} // seen, once it is long
 }
 
 type visited struct {
@@ -134,12 +169,24 @@ type visited struct {
 }
 
 func (e *expander) visit(v visited) bool {
+	if e.many != nil {
+		if _, ok := e.many[v]; ok {
+			return false
+		}
+		e.many[v] = struct{}{}
+		return true
+	}
 	for _, o := range e.seen {
 		if o == v {
 			return false
 		}
 	}
-	e.seen = append(e.seen, v)
+	if e.seen = append(e.seen, v); len(e.seen) > few {
+		e.many = make(map[visited]struct{}, 4*few)
+		for _, o := range e.seen {
+			e.many[o] = struct{}{}
+		}
+	}
 	return true
 }
 

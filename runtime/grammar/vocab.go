@@ -32,7 +32,7 @@ func NewVocab(tok *tokenizer.Tokenizer, rows int) *Vocab {
 			tokens = append(tokens, tokenBytes{id, tok.Piece(id)})
 		}
 	}
-	v.trie.build(tokens)
+	v.trie.build(tokens, rows)
 	v.long = int32(v.trie.depth)
 	return v
 }
@@ -65,11 +65,14 @@ type trie struct {
 	char  []byte
 	level []uint16
 	end   []int32
-	tok   []int32 // -1 for none
-	depth int     // the most bytes of a token
+	tok   []int32    // -1 for none
+	node  []int32    // of each token in the trie
+	first [256]int32 // the root's child for each byte, or -1
+	depth int        // the most bytes of a token
 }
 
-func (t *trie) build(tokens []tokenBytes) {
+func (t *trie) build(tokens []tokenBytes, rows int) {
+	t.node = make([]int32, rows)
 	slices.SortFunc(tokens, func(a, b tokenBytes) int { return bytes.Compare(a.bytes, b.bytes) })
 	add := func(c byte, level int) {
 		t.char = append(t.char, c)
@@ -101,12 +104,16 @@ func (t *trie) build(tokens []tokenBytes) {
 		}
 		if at := path[len(path)-1]; t.tok[at] < 0 { // of two tokens with the same bytes, the first is used
 			t.tok[at] = tk.id
+			t.node[tk.id] = at
 		}
 		t.depth = max(t.depth, len(tk.bytes))
 		last = tk.bytes
 	}
 	closeTo(0)
 	t.end[0] = int32(len(t.char))
+	for b := range t.first {
+		t.first[b] = t.child(0, byte(b))
+	}
 }
 
 // find returns the node that s leads to from the root, or -1.

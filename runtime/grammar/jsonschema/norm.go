@@ -24,9 +24,10 @@ type compiler struct {
 }
 
 var (
-	errLoop   = errors.New("the schema refers to itself without end")
-	errLarge  = errors.New("the schema has too many alternatives")
-	errNegate = errors.New("what this denies cannot be denied while decoding")
+	errLoop    = errors.New("the schema refers to itself without end")
+	errLarge   = errors.New("the schema has too many alternatives")
+	errMembers = fmt.Errorf("an object has more than %d properties", maxMembers)
+	errNegate  = errors.New("what this denies cannot be denied while decoding")
 )
 
 const (

@@ -9,6 +9,7 @@ import (
 
 const (
 	maxPatterns     = 4       // patternProperties that may overlap
+	maxMembers      = 1000    // properties of one object
 	maxCountedNodes = 1 << 14 // of an object whose members are counted
 )
 
@@ -43,6 +44,9 @@ func (c *compiler) object(g goal, m *shape, from, to grammar.Node) error {
 	members, ok := c.members(m, keys)
 	if !ok {
 		return nil
+	}
+	if len(members) > maxMembers {
+		return errMembers
 	}
 	more, err := c.others(m, keys, members)
 	if err != nil {
@@ -265,8 +269,16 @@ type objects struct {
 // A place is before member i, after count members if they are counted.
 type place struct {
 	i, count int
-	some     bool // whether there was a member already
+	kind     placeKind
 }
+
+type placeKind uint8
+
+const (
+	first placeKind = iota // there was no member yet
+	after                  // a member has ended
+	comma                  // a member must follow
+)
 
 func (o *objects) node(p place) grammar.Node {
 	switch {
@@ -289,51 +301,50 @@ func (o *objects) start(from grammar.Node) {
 	if o.style.open != "" {
 		begin, end = o.style.open, o.style.close
 	}
-	arguments := o.style.equal != ""
 	equal := o.style.equal
 	// Only the object itself is written as arguments, not what is in it.
 	o.style.open, o.style.close, o.style.equal = "", "", ""
+	last := len(o.members) - 1 // the last required one
+	for last >= 0 && !o.members[last].required {
+		last--
+	}
 	o.g.Skip(o.gap(o.literal(from, begin)), o.node(place{}))
 	for len(o.todo) > 0 {
 		p := o.todo[len(o.todo)-1]
 		o.todo = o.todo[:len(o.todo)-1]
 		n := o.nodes[p]
-		next := place{p.i, p.count + 1, true}
-		full := o.most >= 0 && p.count >= o.most
-		if p.i < len(o.members) {
-			m := o.members[p.i]
-			next.i++
-			if !full {
-				key := quote(m.name) + o.style.colon
-				if arguments {
-					key = m.name + equal
-				}
-				at := n
-				if p.some {
-					at = o.gap(o.literal(n, o.style.comma))
-				}
-				at = o.gap(o.literal(at, key))
-				o.g.Call(at, o.node(next), o.rule(m.goal))
-			}
-			if !m.required {
-				o.g.Skip(n, o.node(place{p.i + 1, p.count, p.some}))
-			}
-			continue
-		}
-		if p.count >= o.least {
+		if p.kind != comma && p.i > last && p.count >= o.least {
 			o.g.Literal(o.gap(n), o.to, end)
 		}
-		if full || arguments {
+		if o.most >= 0 && p.count >= o.most {
 			continue
 		}
-		for _, x := range o.more {
-			at := n
-			if p.some {
-				at = o.gap(o.literal(n, o.style.comma))
+		switch {
+		case p.kind == after:
+			o.g.Skip(o.gap(o.literal(n, o.style.comma)), o.node(place{p.i, p.count, comma}))
+		case p.i < len(o.members):
+			m := o.members[p.i]
+			key := quote(m.name) + o.style.colon
+			if equal != "" {
+				key = m.name + equal
 			}
-			colon := o.g.Node()
-			o.g.Read(at, colon, x.key)
-			o.g.Call(o.gap(o.literal(colon, o.style.colon)), o.node(next), o.rule(x.goal))
+			next := place{p.i + 1, p.count + 1, after}
+			o.g.Call(o.gap(o.literal(n, key)), o.node(next), o.rule(m.goal))
+			if !m.required {
+				// The place before the next member, as far as keys go: the end is seen to above.
+				o.g.Skip(n, o.node(place{p.i + 1, p.count, comma}))
+			}
+		case equal == "":
+			o.others(n, p)
 		}
+	}
+}
+
+// others writes the members without a name of their own.
+func (o *objects) others(n grammar.Node, p place) {
+	for _, x := range o.more {
+		colon := o.g.Node()
+		o.g.Read(n, colon, x.key)
+		o.g.Call(o.gap(o.literal(colon, o.style.colon)), o.node(place{p.i, p.count + 1, after}), o.rule(x.goal))
 	}
 }
