@@ -124,7 +124,7 @@ func (t *talk) loop(ctx context.Context, in io.Reader) error {
 // say sends one turn and prints the answer as it comes.
 func (t *talk) say(ctx context.Context, text string) error {
 	turn := append(t.history, goopenai.ChatCompletionMessage{Role: "user", Content: text})
-	s, err := t.api.CreateChatCompletionStream(ctx, goopenai.ChatCompletionRequest{Model: t.model, Messages: turn, MaxTokens: t.maxTokens})
+	s, err := t.api.CreateChatCompletionStream(ctx, goopenai.ChatCompletionRequest{Model: t.model, Messages: turn, MaxCompletionTokens: t.maxTokens})
 	if err != nil {
 		return gatewayError(err)
 	}
