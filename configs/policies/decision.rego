@@ -158,7 +158,27 @@ deny contains {"rule": rule, "message": message} if {
 
 # ---- the answer --------------------------------------------------------------
 
+# The short way for the most common question: nothing was found, the tenant asks
+# nothing of the targets, and money is left. Weighing it all has the same outcome.
 decision := {
+	"allow": true,
+	"targets": {target.id | some target in input.targets},
+	"redact": set(),
+	"rehydrate": tenant.rehydrate,
+	"local_only": false,
+	"obligations": tenant.obligations,
+	"reasons": set(),
+	"excluded": {},
+} if {
+	count(input.findings.types) == 0
+	tenant.asks == false
+	input.targets != []
+	not spent
+}
+
+else := weighed
+
+weighed := {
 	"allow": true,
 	"targets": permitted,
 	"redact": redact,

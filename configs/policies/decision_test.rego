@@ -154,6 +154,20 @@ test_strict_retention if {
 	asked_strict({}, [late]).excluded["mistral/small"] == {"retention: tenant strict accepts 0 days, the target keeps prompts for 30 days"}
 }
 
+test_the_short_way_leads_to_the_same_answer if {
+	every targets in [all, [us], [local_target], []] {
+		every left in [null, 1, 0] {
+			every hop in ["first", "fallback", "shadow"] {
+				every tenant in ["default", "acme", "nobody"] {
+					question := object.union(asked(tenant, {}, targets), {"hop": hop, "budget": {"remaining_usd": left, "spent_usd": 0}})
+					answer := sluice.decision with input as question
+					answer == sluice.weighed with input as question
+				}
+			}
+		}
+	}
+}
+
 # A tenant that asks for a law alone, and one whose lists contradict each other.
 decided(tenant, types, targets) := decision if {
 	prepared := data.sluice.prepare.value with data.by_name.tenants as {tenant.name: tenant}

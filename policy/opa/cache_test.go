@@ -13,6 +13,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/dependencies"
+	"github.com/open-policy-agent/opa/v1/rego"
 
 	"github.com/sluice-ai/sluice/internal/llm"
 )
@@ -49,6 +50,10 @@ func TestReads(t *testing.T) {
 		{"another-rule", "a := b\n\nb := input.request.origin\n\ndecision := a", readOrigin, false},
 		{"a-rule-by-name", "p.a := input.request.user\n\np.b := input.request.key\n\ndecision := data.sluice.p[x] if some x in [\"a\", \"b\"]", readUser | readKey, false},
 		{"else", "decision := 1 if input.hop == \"x\"\n\nelse := input.request.model", readHop | readModel, false},
+		{"behind-else", "a := input.hop\n\ndecision := 1 if input.request.key == \"x\"\n\nelse := 2 if input.request.user == \"x\"\n\nelse := a", readKey | readUser | readHop, false},
+		{"else-of-another-rule", "a := 1 if input.request.key == \"x\"\n\nelse := b\n\nb := input.hop\n\ndecision := a", readKey | readHop, false},
+		{"else-of-a-function", "f(x) := 1 if x == 1\n\nelse := b\n\nb := input.hop\n\ndecision := f(2)", readHop, false},
+		{"a-default", "default a := 1\n\na := b if b > 1\n\nb := input.findings.secrets\n\ndecision := a", readSecrets, false},
 		{"the-head", `decision[input.hop] := input.request.model`, readHop | readModel, false},
 		{"the-parts-of-the-answer", "decision.allow := input.hop == \"x\"\n\ndecision.targets := input.request.tools", readHop | readTools, false},
 		{"a-comprehension", `decision := count([1 | input.request.roles[_] == "x"])`, readRoles, false},
@@ -70,18 +75,20 @@ func TestReads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := rules(t, tt.rego)
-			if got, pure := readsOf(c, Query); got != tt.want || pure == tt.impure {
-				t.Errorf("reads %s, pure %v; want %s", got, pure, tt.want)
+			for _, analysis := range []func(*ast.Compiler, string) (reads, bool){readsOf, mentionedBy} {
+				if got, pure := analysis(c, Query); got != tt.want || pure == tt.impure {
+					t.Errorf("reads %s, pure %v; want %s", got, pure, tt.want)
+				}
 			}
 			within(t, c)
 		})
 	}
 }
 
-// within checks that OPA's own analysis finds nothing that ours does not.
+// within checks that OPA's analysis finds nothing that ours does not.
 func within(t *testing.T, c *ast.Compiler) {
 	t.Helper()
-	got, _ := readsOf(c, Query)
+	got, _ := mentionedBy(c, Query)
 	refs, err := dependencies.Base(c, ast.MustParseBody(Query))
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +197,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// A decision out of the cache, or about the part of the input that is read, is the one about all of the input.
+// A decision out of the cache, or about the part of the input that is read, or by the rules' short way, is the one
+// that all rules give about all of the input.
 func TestCacheChangesNothing(t *testing.T) {
 	data := map[string]any{"tenants": []any{
 		map[string]any{"name": "strict", "personal": "keep_home", "block": []any{"US_SSN"}, "models": []any{"mistral/*"}, "residency": map[string]any{"regions": []any{"EU"}, "jurisdictions": []any{"FR"}}},
@@ -203,6 +211,14 @@ func TestCacheChangesNothing(t *testing.T) {
 	now := p.now.Load()
 	whole := *now
 	whole.cache, whole.reads = nil, readAll
+	b, problems := load(Config{FS: os.DirFS(folder), Data: data})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	whole.query, err = rego.New(rego.Query("data.sluice.weighed"), rego.Compiler(b.compiler), rego.Store(b.store(b.data)), rego.StrictBuiltinErrors(true)).PrepareForEval(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := rand.New(rand.NewPCG(1, 2))
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
 	hits := 0

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/dependencies"
 	"github.com/open-policy-agent/opa/v1/util"
 
 	"github.com/sluice-ai/sluice/internal/llm"
@@ -66,10 +67,25 @@ var inputFields = []struct {
 func (r reads) has(fields reads) bool { return r&fields != 0 }
 
 // readsOf returns what the rules that c compiled can read of the input to answer query, and whether the
-// same input always has the same answer. It errs on the side of more: every mention of the input in a rule that
-// the query can reach counts, cut off where it is not constant, wherever its value goes. (OPA's
-// dependencies.Base follows values through variables to find less; a test holds the two together.)
+// same input always has the same answer. What it missed would give one request another's decision, so two analyses
+// that share no code are joined: ours and OPA's, which follows values through variables.
 func readsOf(c *ast.Compiler, query string) (r reads, pure bool) {
+	refs, err := dependencies.Base(c, ast.MustParseBody(query))
+	if err != nil {
+		return readAll, false
+	}
+	r, pure = mentionedBy(c, query)
+	for _, ref := range refs {
+		if ref[0].Equal(ast.InputRootDocument) {
+			r |= readsAt(ref)
+		}
+	}
+	return r, pure
+}
+
+// mentionedBy is the analysis of our own. It errs on the side of more: every mention of the input in a rule that
+// the query can reach counts, cut off where it is not constant, wherever its value goes.
+func mentionedBy(c *ast.Compiler, query string) (r reads, pure bool) {
 	pure = true
 	var v *ast.GenericVisitor
 	v = ast.NewGenericVisitor(func(x any) bool {
@@ -134,6 +150,9 @@ func reachable(c *ast.Compiler, query ast.Ref) []*ast.Rule {
 		out = append(out, rule)
 		for below := range c.Graph.Dependencies(rule) {
 			visit(below)
+		}
+		if rule.Else != nil { // the graph has it as a rule of its own
+			visit(rule.Else)
 		}
 	}
 	for _, rule := range c.GetRulesDynamic(query) {
