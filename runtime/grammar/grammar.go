@@ -186,7 +186,7 @@ func (b *Builder) Build(start Node) (*Grammar, error) {
 				if e.least > 0 {
 					continue
 				}
-				e.kind = empty
+				e.kind, e.needCall = empty, 0 // what cannot be repeated is left out
 			}
 			kept = append(kept, e)
 		}

@@ -294,3 +294,13 @@ var texts = [4]func() *DFA{
 // Text returns the DFA of all JSON strings with the given escapes: from every
 // state before the closing quote, texts of any length follow.
 func Text(escapes Escapes) *DFA { return texts[escapes&3]() }
+
+// AllText returns the DFA of all texts, in UTF-8, made once.
+var AllText = sync.OnceValue(func() *DFA {
+	d, err := Any().Raw()
+	if err != nil {
+		panic("automaton: the language of all texts: " + err.Error())
+	}
+	d.Shared = true
+	return d
+})

@@ -60,7 +60,7 @@ var formats = map[string]func() *Format{
 	"time":      format(clock, 0),
 	"date-time": format(date+`[Tt]`+clock, 0),
 	"duration":  format(duration, 0),
-	"email":     format(email, 254),
+	"email":     format(email, 254, `[^@]{1,64}@[^@]*`),
 	"hostname":  format(host, 253),
 	"ipv4":      format(ipv4, 0),
 	"ipv6":      format(ipv6, 0),
@@ -68,11 +68,21 @@ var formats = map[string]func() *Format{
 	"uuid":      format(uuid, 0),
 }
 
-func format(pattern string, most int) func() *Format {
+// format returns the format of texts that all patterns match.
+func format(pattern string, most int, also ...string) func() *Format {
 	return sync.OnceValue(func() *Format {
 		l, err := Regex(pattern)
 		if err != nil {
 			panic("automaton: a format: " + err.Error())
+		}
+		for _, p := range also {
+			more, err := Regex(p)
+			if err == nil {
+				l, err = l.Intersect(more)
+			}
+			if err != nil {
+				panic("automaton: a format: " + err.Error())
+			}
 		}
 		d, err := l.Quoted(0)
 		if err != nil {

@@ -22,6 +22,12 @@ func (r *Range) free() bool { return r.Min == nil && r.Max == nil && r.MultipleO
 const (
 	maxDivisor = 10_000
 	digits     = "0123456789"
+	// Most digits of the whole part and of the fraction. More serve nobody, and a
+	// model that has begun to repeat a digit would not stop.
+	maxWholeDigits = 60
+	maxFracDigits  = 40
+	// Divisors up to which digits are bounded: beyond, states would be too many.
+	maxBoundedDiv = 100
 )
 
 var freeNumbers = [2]func() *DFA{
@@ -37,7 +43,8 @@ func must(d *DFA, err error) *DFA {
 	return d
 }
 
-// Numbers returns the JSON numbers in r. Integers are written without fraction
+// Numbers returns the JSON numbers in r, of at most 60 digits before the point
+// and 40 after it, or as many as its bounds have. Integers are written without fraction
 // and exponent. Only where r says nothing about the value may a number have an
 // exponent, of at most two digits. It fails with [ErrTooLarge] for a MultipleOf
 // whose digits are too many.
@@ -95,6 +102,7 @@ type magnitude struct {
 	at     int16 // digits after the point, as far as they matter
 	lo, hi int8  // the digits so far against the bounds'
 	rem    int32 // the digits so far, as a whole number, modulo the divisor
+	digits int16 // of the part at hand, where they are bounded
 }
 
 const (
@@ -234,11 +242,16 @@ func (m *numbers) digit(s magnitude, c byte) (magnitude, bool) {
 				return s, false
 			}
 		}
-		return m.whole(s, c), true
+		return m.whole(s, c)
 	case inWhole:
-		return m.whole(s, c), true
+		return m.whole(s, c)
 	case afterPoint, inFraction:
 		s.phase = inFraction
+		if m.div == 0 {
+			if s.digits++; int(s.digits) > max(maxFracDigits, int(m.maxFrac)+1) {
+				return s, false
+			}
+		}
 		if m.div > 0 {
 			if s.at >= m.places {
 				return s, false
@@ -264,7 +277,12 @@ func (m *numbers) digit(s magnitude, c byte) (magnitude, bool) {
 }
 
 // whole reads a digit of the whole part.
-func (m *numbers) whole(s magnitude, c byte) magnitude {
+func (m *numbers) whole(s magnitude, c byte) (magnitude, bool) {
+	if m.div <= maxBoundedDiv {
+		if s.digits++; int(s.digits) > max(maxWholeDigits, int(m.maxWhole)) {
+			return s, false
+		}
+	}
 	lo, hi := m.of(s.neg)
 	compare := func(so int8, b *bound) int8 {
 		if b == nil || so != equal || int(s.n) >= len(b.whole) {
@@ -282,7 +300,7 @@ func (m *numbers) whole(s magnitude, c byte) magnitude {
 	if m.div > 0 {
 		s.rem = int32((int64(s.rem)*10 + int64(c-'0')) % m.div)
 	}
-	return s
+	return s, true
 }
 
 func order(a, b byte) int8 {
@@ -311,7 +329,7 @@ func (m *numbers) settle(s magnitude) magnitude {
 		return so
 	}
 	s.lo, s.hi = length(s.lo, lo), length(s.hi, hi)
-	s.n, s.at = 0, 0
+	s.n, s.at, s.digits = 0, 0, 0
 	return s
 }
 

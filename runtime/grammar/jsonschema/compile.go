@@ -87,8 +87,8 @@ func Value(b *grammar.Builder, from, to grammar.Node, schema []byte, o Options) 
 
 // Arguments leads in b from one node to another over a list of keyword arguments
 // in parentheses, (a=…, b=…), that together are an object that satisfies schema.
-// Arguments that schema does not name are not written. It fails if a name cannot
-// be written as a keyword.
+// Arguments that schema does not name are written only if it names none and
+// allows others. It fails if a name cannot be written as a keyword.
 func Arguments(b *grammar.Builder, from, to grammar.Node, schema []byte, o Options) (*Checks, error) {
 	s := styleOf(o)
 	s.open, s.close, s.equal = "(", ")", "="

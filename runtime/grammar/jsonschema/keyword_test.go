@@ -208,6 +208,8 @@ null`, `"b"`},
 {"b":1}`, `{"a":1}`},
 	{"unevaluated", `{"type":"object","allOf":[{"properties":{"a":{"type":"integer"}}}],"properties":{"b":{}},"unevaluatedProperties":false}`, `{"b":1,"a":1}
 {"a":1}`, `{"c":1}`},
+	{"impossible-items", `{"type":"array","prefixItems":[{"type":"boolean"}],"items":{"type":"object","properties":{"n":{"allOf":[{"type":"null"},{"enum":[1]}]}},"required":["n"]}}`,
+		"[]\n[true]", "[true,{}]"},
 	{"format", `{"type":"string","format":"date"}`, `"2024-02-29"`, `"2023-02-29"
 ""`},
 	{"format-length", `{"type":"string","format":"hostname","maxLength":5}`, `"a.b"

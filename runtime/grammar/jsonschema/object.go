@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/sluice-ai/sluice/runtime/grammar"
 	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
@@ -336,9 +337,28 @@ func (o *objects) start(from grammar.Node) {
 			}
 		case equal == "":
 			o.others(n, p)
+		case len(o.members) == 0 && len(o.more) > 0:
+			// Nothing is named: any keyword may be written.
+			key := o.g.Node()
+			o.g.Read(n, key, grammar.Terminal{DFA: keyword()})
+			o.g.Call(o.literal(key, equal), o.node(place{p.i, p.count + 1, after}), o.rule(o.more[0].goal))
 		}
 	}
 }
+
+// keyword is what may name an argument that the schema does not name.
+var keyword = sync.OnceValue(func() *automaton.DFA {
+	l, err := automaton.Regex(`[A-Za-z_][A-Za-z0-9_]{0,63}`)
+	if err != nil {
+		panic(err)
+	}
+	d, err := l.Raw()
+	if err != nil {
+		panic(err)
+	}
+	d.Shared = true
+	return d
+})
 
 // others writes the members without a name of their own.
 func (o *objects) others(n grammar.Node, p place) {
