@@ -19,6 +19,17 @@
 // result is kept with that stack. Stacks are shared by all Matchers of a
 // Program. XGrammar (Dong et al. 2024) splits masks in the same way.
 //
+// # Decoding
+//
+// An engine declares what it needs of a [Matcher] and calls it in this order:
+//
+//	for !m.Complete() {
+//		for _, id := range m.Forced() { m.Accept(id) } // read by the model in one step
+//		m.Mask(bits)                                   // banned tokens get -Inf before sampling
+//		id := sample(logits, bits)
+//		m.Accept(id)                                   // an end-of-generation token ends it
+//	}
+//
 // # Invariants
 //
 // A Matcher never lets an answer into a dead end: whatever it allows can be
