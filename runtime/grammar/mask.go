@@ -44,8 +44,9 @@ const (
 // An exit is a node of the trie at which a DFA accepts. If nothing can follow
 // inside the DFA, the token at the node depends on the exit too.
 type exit struct {
-	node  int32
-	count int32 // code points read until there
+	node   int32
+	count  int32 // code points read until there
+	closed bool  // whether nothing can follow inside the DFA
 }
 
 // mask returns the mask of state q.
@@ -71,11 +72,11 @@ func (v *Vocab) walk(d *automaton.DFA, q int32) *mask {
 	if d.Width(q) <= narrow {
 		d.Bytes(q, func(b byte) {
 			if c := t.first[b]; c >= 0 {
-				v.walkRange(d, path, c, t.end[c], out)
+				v.walkRange(d, path, c, t.end[c], out, nil)
 			}
 		})
 	} else {
-		v.walkRange(d, path, 1, int32(len(t.char)), out)
+		v.walkRange(d, path, 1, int32(len(t.char)), out, nil)
 	}
 	out.exits = slices.Clip(out.exits)
 	if len(out.ids) >= denseFrom {
@@ -90,8 +91,9 @@ func (v *Vocab) walk(d *automaton.DFA, q int32) *mask {
 
 type walkAt struct{ q, n int32 }
 
-// walkRange goes through nodes from to to-1, whole subtrees below the root.
-func (v *Vocab) walkRange(d *automaton.DFA, path []walkAt, from, to int32, out *mask) {
+// walkRange goes through nodes from to to-1, whole subtrees below the root. It
+// notes in free, if that is not nil, at which nodes d is in a free state.
+func (v *Vocab) walkRange(d *automaton.DFA, path []walkAt, from, to int32, out *mask, free []bool) {
 	t := &v.trie
 	counted := d.Counted()
 	for i := from; i < to; {
@@ -106,9 +108,18 @@ func (v *Vocab) walkRange(d *automaton.DFA, path []walkAt, from, to int32, out *
 		if counted && d.Completes(p.q, next) {
 			n++
 		}
+		if d.Free(next) {
+			if free != nil {
+				free[i] = true
+			} else if v.free.plain[i] {
+				v.copyFree(i, out)
+				i = t.end[i]
+				continue
+			}
+		}
 		accepts, closed := d.Accepts(next), d.Closed(next)
 		if accepts && (closed || !t.leaf(i)) {
-			out.exits = append(out.exits, exit{i, n})
+			out.exits = append(out.exits, exit{i, n, closed})
 			out.ends = out.ends || closed
 		}
 		if closed {
@@ -120,6 +131,22 @@ func (v *Vocab) walkRange(d *automaton.DFA, path []walkAt, from, to int32, out *
 		}
 		path[level] = walkAt{next, n}
 		i++
+	}
+}
+
+// copyFree adds what lies below node i in free text.
+func (v *Vocab) copyFree(i int32, out *mask) {
+	f, t := &v.free, &v.trie
+	before := func(id, node int32) int { return int(t.node[id]) - int(node) }
+	from, _ := slices.BinarySearchFunc(f.ids, i, before)
+	to, _ := slices.BinarySearchFunc(f.ids, t.end[i], before)
+	out.ids = append(out.ids, f.ids[from:to]...)
+	at := func(e exit, node int32) int { return int(e.node) - int(node) }
+	from, _ = slices.BinarySearchFunc(f.exits, i, at)
+	to, _ = slices.BinarySearchFunc(f.exits, t.end[i], at)
+	if from < to {
+		out.exits = append(out.exits, f.exits[from:to]...)
+		out.ends = true
 	}
 }
 
@@ -269,16 +296,16 @@ func (w *maskWalk) tails(t *thread, m *mask) {
 		w.exits(t, m)
 		return
 	}
-	w.v.makeTails(m, w.g.terms[t.term].DFA, t.q)
-	w.out = append(w.out[:0], m.tails.nodes[0].ids...)
+	w.v.makeTails(m)
+	w.out = append(w.out[:0], m.tails.at(0)...)
 	w.tail(&m.tails, 0, t.after, nil, 0)
 }
 
 // hasTails reports whether it pays to put the tails of m together.
 func (m *mask) hasTails() bool { return len(m.exits) > minTails && len(m.exits) <= maxTails }
 
-func (v *Vocab) makeTails(m *mask, d *automaton.DFA, q int32) {
-	m.tailsOnce.Do(func() { m.tails.build(&v.trie, m.exits, d, q) })
+func (v *Vocab) makeTails(m *mask) {
+	m.tailsOnce.Do(func() { m.tails.build(&v.trie, m.exits) })
 }
 
 // tail adds the tokens below a node of ts that can be read from after, or,
@@ -302,7 +329,7 @@ func (w *maskWalk) tail(ts *tails, node int32, after *frame, in []thread, depth 
 		if w.level[depth].dead() {
 			continue
 		}
-		w.out = append(w.out, n.ids...)
+		w.out = append(w.out, ts.at(c)...)
 		if n.child > 0 {
 			w.tail(ts, c, nil, w.level[depth].threads, depth+1)
 		}
@@ -333,8 +360,8 @@ func (w *maskWalk) exits(t *thread, m *mask) {
 		if n < term.Least || term.Most > 0 && n > term.Most || slices.Contains(w.skip, e.node) {
 			continue
 		}
-		if m.ends && tr.tok[e.node] >= 0 {
-			w.out = append(w.out, tr.tok[e.node]) // also those that can go on: they are in the mask already
+		if e.closed && tr.tok[e.node] >= 0 {
+			w.out = append(w.out, tr.tok[e.node])
 		}
 		w.children(e.node, t.after, nil, 0)
 	}

@@ -65,16 +65,18 @@ func (v *Vocab) Bind(g *Grammar) (*Program, error) {
 		m := v.masksOf(d)
 		p.masks = append(p.masks, m)
 		for q := range int32(d.States()) {
-			if budget <= 0 || m.states[q].Load() != nil {
+			if budget <= 0 && !d.Shared || m.states[q].Load() != nil {
 				continue
 			}
 			found := v.mask(m, q)
-			budget -= 64
-			if d.Width(q) > narrow {
-				budget -= len(v.trie.char) * min(d.Width(q), 128) / 128
+			if !d.Shared { // what is shared is found once for the vocabulary
+				budget -= 64
+				if d.Width(q) > narrow {
+					budget -= len(v.trie.char) * min(d.Width(q), 128) / 128
+				}
 			}
 			if d.Shared && found.hasTails() {
-				v.makeTails(found, d, q)
+				v.makeTails(found)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ type Vocab struct {
 	eogs []int32
 	trie trie
 	long int32 // the most code points of a token
+	free inside
 
 	mu     sync.Mutex
 	shared map[*automaton.DFA]*masks
@@ -34,7 +35,28 @@ func NewVocab(tok *tokenizer.Tokenizer, rows int) *Vocab {
 	}
 	v.trie.build(tokens, rows)
 	v.long = int32(v.trie.depth)
+	v.inText()
 	return v
+}
+
+// inside is what the inside of [automaton.Text](0) lets through, in the order of
+// the trie: walks that come to a state like it copy from here.
+type inside struct {
+	plain []bool // of each node: whether the text goes on there, at the end of a code point
+	ids   []int32
+	exits []exit
+}
+
+// inText fills v.free.
+func (v *Vocab) inText() {
+	d := automaton.Text(0)
+	body := d.Step(0, '"')
+	path := make([]walkAt, v.trie.depth+1)
+	path[0] = walkAt{q: body}
+	var m mask
+	plain := make([]bool, len(v.trie.char))
+	v.walkRange(d, path, 1, int32(len(v.trie.char)), &m, plain)
+	v.free = inside{plain, m.ids, m.exits}
 }
 
 // isText reports whether id may be part of a text: it stands for bytes and not

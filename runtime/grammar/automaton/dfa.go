@@ -13,6 +13,7 @@ type DFA struct {
 	// point; nil when code points are not counted.
 	count []bool
 	dist  []int32 // code points that acceptance is away, at least; nil like count
+	free  int32   // see Free; 0 is none
 	// Shared DFAs live as long as the process: what depends on them may be cached.
 	Shared bool
 }
@@ -60,6 +61,10 @@ func (d *DFA) Distance(q int32) int32 {
 	return d.dist[q]
 }
 
+// Free reports whether any text may follow in q, in the one spelling of
+// [Text](0), before the closing quote: q is like the inside of that DFA.
+func (d *DFA) Free(q int32) bool { return q == d.free && q != 0 }
+
 // Width returns how many bytes state q has edges for, at most.
 func (d *DFA) Width(q int32) int { return int(d.rows[q].n) }
 
@@ -95,6 +100,7 @@ type draft struct {
 	edges  [][]span
 	accept []bool
 	count  []bool // nil when nothing is counted
+	free   int32  // see DFA.Free; 0 is none
 }
 
 func (b *draft) state(accept bool) int32 {
@@ -159,6 +165,7 @@ func (b *draft) finish() *DFA {
 		}
 	}
 	d.next = slices.Clip(d.next)
+	d.free = max(ids[b.free], 0)
 	if d.count != nil {
 		d.distances()
 	}

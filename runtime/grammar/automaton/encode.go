@@ -45,8 +45,21 @@ func (l *Language) Quoted(escapes Escapes) (*DFA, error) {
 	e.draft.count = make([]bool, len(e.edges))
 	for q := range l.accept {
 		e.draft.count[e.base+int32(q)] = true
+		if escapes == 0 && l.free(q) {
+			e.draft.free = e.base + int32(q)
+		}
 	}
 	return e.finish(), nil
+}
+
+// free reports whether any text leads from state q back to it, and is accepted.
+func (l *Language) free(q int) bool {
+	for _, t := range l.next[q*l.n : (q+1)*l.n] {
+		if t != int32(q) {
+			return false
+		}
+	}
+	return l.accept[q]
 }
 
 // Raw returns the texts of l in UTF-8.
