@@ -141,6 +141,13 @@ func BenchmarkCompile(b *testing.B) {
 	}
 }
 
+func BenchmarkPrepare(b *testing.B) {
+	tok := large().Tokenizer()
+	for b.Loop() {
+		grammar.NewVocab(tok, tok.Size()).Prepare()
+	}
+}
+
 func BenchmarkForced(b *testing.B) {
 	v := large()
 	p, err := v.Bind(compile(b, typical[1].schema, jsonschema.Options{}).Grammar)

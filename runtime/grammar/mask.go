@@ -12,6 +12,7 @@ import (
 // masks holds what each state of a DFA lets through, found when first asked for.
 type masks struct {
 	d      *automaton.DFA
+	once   sync.Once // for finding all
 	states []atomic.Pointer[mask]
 }
 

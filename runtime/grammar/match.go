@@ -45,6 +45,7 @@ const (
 	warmThreads = 4096
 	warmExtras  = 256
 	minWarm     = 64
+	warmNarrow  = 8
 	// maxFrames is how many frames a space may hold before new Matchers get a new one.
 	maxFrames = 1 << 14
 )
@@ -64,24 +65,46 @@ func (v *Vocab) Bind(g *Grammar) (*Program, error) {
 	for _, d := range g.dfas {
 		m := v.masksOf(d)
 		p.masks = append(p.masks, m)
-		for q := range int32(d.States()) {
-			if budget <= 0 && !d.Shared || m.states[q].Load() != nil {
-				continue
-			}
-			found := v.mask(m, q)
-			if !d.Shared { // what is shared is found once for the vocabulary
-				budget -= 64
-				if d.Width(q) > narrow {
-					budget -= len(v.trie.char) * min(d.Width(q), 128) / 128
-				}
-			}
-			if d.Shared && found.hasTails() {
-				v.makeTails(found)
-			}
-		}
+		v.prepare(m, &budget)
 	}
 	p.warm()
 	return p, nil
+}
+
+// prepare finds masks of m in advance: all of them if they are shared, which is
+// done once for the vocabulary; else as far as the budget goes, without those of
+// later narrow states, which take little time when they come up.
+func (v *Vocab) prepare(m *masks, budget *int) {
+	d := m.d
+	if d.Shared {
+		m.once.Do(func() {
+			for q := range int32(d.States()) {
+				if found := v.mask(m, q); found.hasTails() {
+					v.makeTails(found)
+				}
+			}
+		})
+		return
+	}
+	for q := range int32(d.States()) {
+		wide := d.Width(q) > narrow
+		if *budget <= 0 || !wide && q >= warmNarrow {
+			continue
+		}
+		v.mask(m, q)
+		*budget -= 64
+		if wide {
+			*budget -= len(v.trie.char) * min(d.Width(q), 128) / 128
+		}
+	}
+}
+
+// Prepare does now what would else slow the first schemas that use numbers,
+// texts and formats. It takes some tenths of a second and some megabytes.
+func (v *Vocab) Prepare() {
+	for _, d := range automaton.SharedDFAs() {
+		v.prepare(v.masksOf(d), nil)
+	}
 }
 
 // warm follows the grammar from its start, breadth first, and finds in advance
@@ -105,6 +128,9 @@ func (p *Program) warm() {
 			ms := p.masks[p.g.dfa[t.term]]
 			t.n, t.x = int32(p.g.terms[t.term].Least), -1
 			for t.q = 0; t.q < int32(d.States()) && left > 0; t.q++ {
+				if t.q >= warmNarrow && d.Width(t.q) <= narrow {
+					continue
+				}
 				if m := ms.states[t.q].Load(); m != nil && len(m.exits) >= minWarm {
 					s.thread(scratch, &t, ms)
 					left--

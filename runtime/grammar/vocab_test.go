@@ -90,5 +90,7 @@ var large = sync.OnceValue(func() *grammar.Vocab {
 	if err != nil {
 		panic(err)
 	}
-	return grammar.NewVocab(tok, size)
+	v := grammar.NewVocab(tok, size)
+	v.Prepare()
+	return v
 })

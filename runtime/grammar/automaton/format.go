@@ -111,3 +111,13 @@ func Formats() string {
 	slices.Sort(names)
 	return strings.Join(names, ", ")
 }
+
+// SharedDFAs returns the DFAs that live as long as the process and that schemas
+// use most: free texts, numbers and the formats.
+func SharedDFAs() []*DFA {
+	out := []*DFA{Text(0), Text(Unicode), Text(Unicode | Slash), AllText(), freeNumbers[0](), freeNumbers[1]()}
+	for _, f := range formats {
+		out = append(out, f().JSON)
+	}
+	return out
+}
