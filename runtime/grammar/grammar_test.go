@@ -310,3 +310,24 @@ func TestHostile(t *testing.T) {
 		})
 	}
 }
+
+// TestExcludedNames holds whole masks against Accept where a name that the schema
+// gives to another member must not be written again.
+func TestExcludedNames(t *testing.T) {
+	v := large()
+	tok := v.Tokenizer()
+	p := bind(t, v, compile(t, `{"type":"object","properties":{"name":{"type":"integer"},"title":{"type":"null"}},"additionalProperties":{"type":"integer"}}`, jsonschema.Options{}).Grammar)
+	mask := make([]uint64, v.Words())
+	for _, text := range []string{`{"name":1,`, `{"name":1,"`, `{"x":1,"na`, `{"x":1,"name`, `{"x":1,"namex`, `{`} {
+		m := p.NewMatcher()
+		if err := m.AcceptText(text); err != nil {
+			t.Fatal(err)
+		}
+		m.Mask(mask)
+		for id := range int32(tok.Size()) {
+			if got, want := has(mask, id), m.Clone().Accept(id) == nil; got != want {
+				t.Fatalf("after %s: the mask says %v of %q", text, got, tok.Piece(id))
+			}
+		}
+	}
+}
