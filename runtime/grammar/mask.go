@@ -14,10 +14,22 @@ type masks struct {
 	d      *automaton.DFA
 	once   sync.Once // for finding all
 	states []atomic.Pointer[mask]
+	room   *atomic.Int64 // bytes that may still be kept; nil is no bound
 }
 
-func newMasks(d *automaton.DFA) *masks {
-	return &masks{d: d, states: make([]atomic.Pointer[mask], d.States())}
+func newMasks(d *automaton.DFA, room *atomic.Int64) *masks {
+	return &masks{d: d, states: make([]atomic.Pointer[mask], d.States()), room: room}
+}
+
+// What a Program may keep of masks, and a space of what follows them.
+const (
+	maxMaskBytes = 64 << 20
+	maxExtras    = 1 << 13
+)
+
+// size returns about how many bytes m takes, tails included.
+func (m *mask) size() int64 {
+	return int64(256 + 8*len(m.bits) + 4*len(m.ids) + 48*len(m.exits))
 }
 
 // A mask is what one state of a DFA lets through, whatever the stack.
@@ -56,6 +68,10 @@ func (v *Vocab) mask(m *masks, q int32) *mask {
 		return got
 	}
 	got := v.walk(m.d, q)
+	if m.room != nil && m.room.Add(-got.size()) < 0 {
+		m.room.Add(got.size())
+		return got // used once
+	}
 	m.states[q].CompareAndSwap(nil, got)
 	return m.states[q].Load()
 }
@@ -238,6 +254,7 @@ type maskWalk struct {
 	level []config // one for each byte of a token
 	out   []int32
 	skip  []int32 // exits that Terminal.Not forbids
+	kept  int     // extras kept
 }
 
 // thread adds the tokens that t can read.
@@ -280,10 +297,12 @@ func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 		} else {
 			x.ids = slices.Clone(w.out)
 		}
-		if t.after.extra == nil {
-			t.after.extra = map[extraKey]*extra{}
+		if w.kept++; w.kept <= maxExtras {
+			if t.after.extra == nil {
+				t.after.extra = map[extraKey]*extra{}
+			}
+			t.after.extra[k] = x
 		}
-		t.after.extra[k] = x
 	}
 	set(dst, x.ids)
 	for i, b := range x.bits {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
@@ -21,6 +22,8 @@ type Program struct {
 	g        *Grammar
 	masks    []*masks // by DFA
 	specials []int32  // token ids, by Grammar.specials
+
+	room atomic.Int64 // see masks
 
 	mu    sync.Mutex
 	space *sharedSpace
@@ -54,6 +57,7 @@ const (
 func (v *Vocab) Bind(g *Grammar) (*Program, error) {
 	p := &Program{v: v, g: g}
 	p.space = p.newSpace()
+	p.room.Store(maxMaskBytes)
 	for _, s := range g.specials {
 		id, ok := v.tok.ID(s)
 		if !ok {
@@ -63,7 +67,7 @@ func (v *Vocab) Bind(g *Grammar) (*Program, error) {
 	}
 	budget := warmVisits
 	for _, d := range g.dfas {
-		m := v.masksOf(d)
+		m := v.masksOf(d, &p.room)
 		p.masks = append(p.masks, m)
 		v.prepare(m, &budget)
 	}
@@ -103,7 +107,7 @@ func (v *Vocab) prepare(m *masks, budget *int) {
 // texts and formats. It takes some tenths of a second and some megabytes.
 func (v *Vocab) Prepare() {
 	for _, d := range automaton.SharedDFAs() {
-		v.prepare(v.masksOf(d), nil)
+		v.prepare(v.masksOf(d, nil), nil)
 	}
 }
 
@@ -147,15 +151,15 @@ func (p *Program) warm() {
 }
 
 // masksOf returns the masks of d, which all Programs share if d is shared.
-func (v *Vocab) masksOf(d *automaton.DFA) *masks {
+func (v *Vocab) masksOf(d *automaton.DFA, room *atomic.Int64) *masks {
 	if !d.Shared {
-		return newMasks(d)
+		return newMasks(d, room)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	m, ok := v.shared[d]
 	if !ok {
-		m = newMasks(d)
+		m = newMasks(d, nil)
 		v.shared[d] = m
 	}
 	return m
@@ -175,7 +179,7 @@ func (p *Program) NewMatcher() *Matcher {
 	p.mu.Lock()
 	s := p.space
 	s.mu.Lock()
-	if len(s.frames) > maxFrames {
+	if len(s.frames) > maxFrames || s.kept > maxExtras {
 		s.mu.Unlock()
 		s = p.newSpace()
 		p.space = s

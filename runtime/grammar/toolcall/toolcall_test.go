@@ -178,3 +178,23 @@ func TestParsed(t *testing.T) {
 		t.Error("Validate takes anything")
 	}
 }
+
+func TestForced(t *testing.T) {
+	_, p := program(t, Options{Name: "get_time", Single: true})
+	m := p.NewMatcher()
+	ids := m.Forced()
+	if got := vocab().Tokenizer().Decode(ids); !strings.HasPrefix(got, Start+"[get_time(") {
+		t.Errorf("forced %q", got)
+	}
+	for _, id := range ids {
+		if err := m.Accept(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.AcceptText(`Rome")`) != nil && m.AcceptText(`"Rome")`) != nil && m.AcceptText(`city="Rome")`) != nil {
+		t.Fatal("the call cannot be finished")
+	}
+	if got := vocab().Tokenizer().Decode(m.Forced()); got != "]"+End {
+		t.Errorf("forced %q to the end", got)
+	}
+}
