@@ -27,6 +27,10 @@ type ModelFile struct {
 	File    string // a GGUF, a checkpoint's folder, or the name of a pulled model; "" when Data is set
 	Data    []byte // a GGUF in memory; it must not be changed
 	Context int    // tokens; 0: the model's own, at most 32768
+	KV      string // type of the keys and values kept: "f16" (default), "q8_0", "f32"
+	Memory  int64  // bytes that sequences may take; 0: what the machine has left
+	// Adapters are LoRA adapters laid over the model.
+	Adapters []engine.Adapter
 }
 
 // Config configures a [Tier]. A zero field takes the default it documents.
@@ -48,7 +52,9 @@ func Open(cfg Config) (*Tier, error) {
 	t := &Tier{models: map[string]*engine.Model{}}
 	var errs []error
 	for _, f := range cfg.Models {
-		o := engine.Options{Threads: cfg.Threads, Context: f.Context, Queue: cfg.Queue}
+		o := engine.Options{
+			Threads: cfg.Threads, Context: f.Context, Queue: cfg.Queue, KV: f.KV, Memory: f.Memory, Adapters: f.Adapters,
+		}
 		var m *engine.Model
 		var err error
 		if f.Data != nil {

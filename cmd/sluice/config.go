@@ -89,6 +89,16 @@ type ModelConfig struct {
 	Name    string `yaml:"name"`
 	File    string `yaml:"file"`    // a GGUF, or "embedded"
 	Context int    `yaml:"context"` // tokens; 0: the model's own, at most 32768
+	KV      string `yaml:"kv"`      // type of the keys and values kept: f16, q8_0, f32
+	Memory  int64  `yaml:"memory_bytes"`
+	// Adapters are LoRA adapters laid over the model.
+	Adapters []AdapterConfig `yaml:"adapters"`
+}
+
+// AdapterConfig is a LoRA adapter in a GGUF file.
+type AdapterConfig struct {
+	File  string  `yaml:"file"`
+	Scale float64 `yaml:"scale"` // 0 is 1
 }
 
 // ProviderConfig is one cloud provider.
@@ -404,8 +414,10 @@ func (c *Config) validateLocal(bad func(string, ...any)) {
 			bad("local.models[%d] %q: file is missing: a GGUF, or \"embedded\"", i, m.Name)
 		case m.File == "embedded" && m.Name != "nano":
 			bad("local.models[%d] %q: the embedded model is called nano", i, m.Name)
-		case m.Context < 0:
-			bad("local.models[%d] %q: context must not be negative", i, m.Name)
+		case m.Context < 0 || m.Memory < 0:
+			bad("local.models[%d] %q: context and memory_bytes must not be negative", i, m.Name)
+		case !slices.Contains([]string{"", "f16", "q8_0", "f32"}, m.KV):
+			bad("local.models[%d] %q: kv: %q is none of f16, q8_0, f32", i, m.Name, m.KV)
 		}
 		names[m.Name] = true
 	}

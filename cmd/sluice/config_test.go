@@ -56,7 +56,7 @@ func TestDefaultConfig(t *testing.T) {
 		t.Errorf("configs/sluice.yaml as a file gives\n%+v\nwithout one\n%+v", got, c)
 	}
 	if c.Listen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:8081" || c.Judge.Timeout != 500*time.Millisecond ||
-		!slices.Equal(c.Local.Models, []ModelConfig{{Name: "nano", File: "embedded"}}) || len(c.Providers) != 0 {
+		!reflect.DeepEqual(c.Local.Models, []ModelConfig{{Name: "nano", File: "embedded"}}) || len(c.Providers) != 0 {
 		t.Errorf("the defaults are %+v", c)
 	}
 	b, err := assemble(t.Context(), c, quiet())

@@ -130,7 +130,7 @@ func summary(i engine.Info) [][2]string {
 		{"width", fmt.Sprintf("%d, %d heads of %d, %d key-value heads, %s", i.Dim, i.Heads, i.HeadDim, i.KVHeads, ffn)},
 		{"vocabulary", strconv.Itoa(i.Vocab) + ", " + head},
 		{"context", fmt.Sprintf("%d tokens (the file says %d), %s of memory for each", i.Context, i.Trained, bytesOf(int64(i.KVBytes)))},
-		{"can", strings.Join(i.Abilities, ", ")}, {"chat template", i.Style},
+		{"can", strings.Join(i.Abilities, ", ")}, {"chat template", i.Style + ", prompts " + i.Prompts},
 	}
 }
 

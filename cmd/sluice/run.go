@@ -28,6 +28,7 @@ import (
 	"github.com/sluice-ai/sluice/policy/pii"
 	"github.com/sluice-ai/sluice/router"
 	"github.com/sluice-ai/sluice/router/api"
+	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/nano"
 	"github.com/sluice-ai/sluice/telemetry"
 	"github.com/sluice-ai/sluice/telemetry/ledger"
@@ -56,7 +57,10 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 	b := &base{}
 	var files []local.ModelFile
 	for _, m := range cfg.Local.Models {
-		f := local.ModelFile{Name: m.Name, File: m.File, Context: m.Context}
+		f := local.ModelFile{Name: m.Name, File: m.File, Context: m.Context, KV: m.KV, Memory: m.Memory}
+		for _, a := range m.Adapters {
+			f.Adapters = append(f.Adapters, engine.Adapter{Path: a.File, Scale: a.Scale})
+		}
 		if m.File == "embedded" {
 			f.File, f.Data = "", nano.Bytes()
 		}

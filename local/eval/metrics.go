@@ -176,7 +176,7 @@ func metricsOf(plain values, resampled []values) Metrics {
 		Accuracy: get(func(v values) float64 { return v.accuracy }),
 		ECE:      centred(get, plain.ece, resampled, func(v values) float64 { return v.ece }),
 		ECEP:     centred(get, plain.eceP, resampled, func(v values) float64 { return v.eceP }),
-		Brier: get(func(v values) float64 { return v.brier }), BrierP: get(func(v values) float64 { return v.brierP }),
+		Brier:    get(func(v values) float64 { return v.brier }), BrierP: get(func(v values) float64 { return v.brierP }),
 	}
 	if !math.IsNaN(plain.auc) {
 		auc := get(func(v values) float64 { return v.auc })

@@ -81,15 +81,19 @@ func (r *Request) Validate() error {
 }
 
 // Tokens returns the prompt of r as tokens, with BOS exactly once if it is made
-// of messages. What users and tools wrote cannot become control tokens.
-func (m *Model) Tokens(r *Request) []int32 {
+// of messages. What users and tools wrote cannot become control tokens. It
+// fails with [ErrTemplate] when the model's own template refuses the messages.
+func (m *Model) Tokens(r *Request) ([]int32, error) {
 	if len(r.Messages) == 0 {
-		return r.Prompt
+		return r.Prompt, nil
 	}
-	parts := chat.RenderParts(m.style, r.Messages, chat.Options{
+	parts, err := m.prompts.parts(r.Messages, chat.Options{
 		Tools: r.Tools, AddGenerationPrompt: true, Date: r.Date, BOS: m.tok.BOSText(),
 	})
-	return m.tok.EncodeParts(nil, parts, tokenizer.Options{ParseSpecial: true})
+	if err != nil {
+		return nil, err
+	}
+	return m.tok.EncodeParts(nil, parts, tokenizer.Options{ParseSpecial: true}), nil
 }
 
 // Generate answers r, passing each chunk to emit in order; emit is called from
@@ -104,7 +108,10 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 	if err := r.Validate(); err != nil {
 		return Result{}, err
 	}
-	prompt := m.Tokens(&r)
+	prompt, err := m.Tokens(&r)
+	if err != nil {
+		return Result{}, err
+	}
 	res = Result{PromptTokens: len(prompt)}
 	if len(prompt) >= m.opts.Context {
 		return res, &ContextError{Needed: len(prompt) + 1, Limit: m.opts.Context}

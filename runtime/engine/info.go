@@ -47,6 +47,7 @@ type Info struct {
 	// JudgeScale and JudgeBias calibrate the judge's logit; 1 and 0 if the file says nothing.
 	JudgeScale, JudgeBias float64
 	Template              string // the chat template, for showing
+	Prompts               string // how prompts are written: "built in", or "by the file's template"
 	Style                 string // the generation of chat templates it belongs to
 }
 

@@ -69,12 +69,12 @@ const (
 
 // A Model is an opened model.
 type Model struct {
-	files []*gguf.File // the model's, then the adapters'
-	net   *lfm2.Model
-	tok   *tokenizer.Tokenizer
-	style chat.Style
-	info  Info
-	opts  Options
+	files   []*gguf.File // the model's, then the adapters'
+	net     *lfm2.Model
+	tok     *tokenizer.Tokenizer
+	prompts prompter
+	info    Info
+	opts    Options
 
 	shape   state.Shape
 	budget  *state.Budget
@@ -156,10 +156,11 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 	}
 	m.work = lfm2.NewWork(net, m.pool, maxBatch)
 	template, _ := f.Str("tokenizer.chat_template")
-	m.style = chat.StyleOf(template)
+	m.prompts = newPrompter(template, tok.BOSText())
 	types, _ := f.Ints("tokenizer.ggml.token_type")
 	m.classify(types)
-	m.info = describe(f, net, m.opts, template, m.style)
+	m.info = describe(f, net, m.opts, template, m.prompts.style)
+	m.info.Prompts = m.prompts.how
 	m.info.Format, m.info.KV, m.info.KVBytes, m.info.Memory = format, shape.KV.String(), shape.TokenBytes(), budget.Limit()
 	return m, nil
 }
@@ -199,7 +200,7 @@ func (m *Model) Info() Info {
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 
 // Style returns the generation of chat templates the model was trained on.
-func (m *Model) Style() chat.Style { return m.style }
+func (m *Model) Style() chat.Style { return m.prompts.style }
 
 // Close ends the model: the step in progress finishes, everything later fails
 // with [ErrClosed], and the files are unmapped.
