@@ -278,6 +278,11 @@ func TestHostile(t *testing.T) {
 	for i := range 1500 {
 		props = append(props, fmt.Sprintf(`"p%d":{"type":"string","maxLength":%d}`, i, i+1))
 	}
+	var patterns, lengths []string
+	for i := range 500 {
+		patterns = append(patterns, fmt.Sprintf(`"p%d":{"type":"string","pattern":"(a|b)*a(a|b){11}%d"}`, i, i))
+		lengths = append(lengths, fmt.Sprintf(`"p%d":{"type":"string","pattern":"^[a-z]+$","minLength":%d}`, i, i+2000))
+	}
 	for i := range 40 {
 		anyOf = append(anyOf, fmt.Sprintf(`{"anyOf":[{"minimum":%d},{"maxLength":%d},{"maxItems":%d}]}`, i, i, i))
 	}
@@ -293,6 +298,9 @@ func TestHostile(t *testing.T) {
 		{"counted", `{"type":"object","properties":{` + strings.Join(props, ",") + `},"maxProperties":1000}`, true},
 		{"self", `{"$ref":"#"}`, true},
 		{"mutual", `{"$ref":"#/$defs/a","$defs":{"a":{"allOf":[{"$ref":"#/$defs/b"}]},"b":{"anyOf":[{"$ref":"#/$defs/a"}]}}}`, true},
+		{"chain", `{"type":"string","pattern":"^[a-z]+$","minLength":8000}`, false},
+		{"patterns", `{"type":"object","properties":{` + strings.Join(patterns, ",") + `}}`, true},
+		{"pattern-lengths", `{"type":"object","properties":{` + strings.Join(lengths, ",") + `}}`, true},
 		{"exponent", `{"minimum":1e999999999}`, true},
 		{"long-string", `{"type":"string","minLength":1000000,"maxLength":1000000000}`, false},
 		{"many-items", `{"type":"array","minItems":1000000000,"items":{"type":"array","minItems":1000000000}}`, false},

@@ -16,7 +16,7 @@ func TestRegex(t *testing.T) {
 		``, `a`, `^a`, `a$`, `^a$`, `^$`, `a|b`, `^(a|b)*$`, `^a{2}b`, `^[^a]$`, `.`, `^.$`, `^(?s:.)$`, `\d+`, `^\d{2}$`, `\w`, `^\W$`, `\s`, `(?i)k`,
 		`^[ä-ü]`, `\p{L}`, `^\p{Han}+$`, `[\x{1F600}-\x{1F64F}]`, `a.b`, `^(?:a|ab)(?:c|bcd)?$`, `(^a|b$)`, `(a|^b)(c|$)`, `x*`, `a??b`, `\.`, `[a-]$`, `\u0061`,
 	} {
-		search, err := Search(p)
+		search, err := Search(p, nil)
 		if err != nil {
 			t.Errorf("Search(%q): %v", p, err)
 			continue
@@ -56,7 +56,7 @@ func quoteJSON(s string) string { b, _ := json.Marshal(s); return string(b) }
 
 func TestRegexRefuses(t *testing.T) {
 	for _, p := range []string{`\bword`, `(?=a)`, `(a)\1`, `(?m)^a`, `[`, `(?:a{900}){900}`, `a{1001}`} {
-		if _, err := Search(p); err == nil {
+		if _, err := Search(p, nil); err == nil {
 			t.Errorf("Search(%q) succeeded", p)
 		}
 	}
@@ -66,8 +66,8 @@ func TestRegexRefuses(t *testing.T) {
 }
 
 func TestLanguageOps(t *testing.T) {
-	a, _ := Search(`^[a-c]*$`)
-	b, _ := Search(`ab`)
+	a, _ := Search(`^[a-c]*$`, nil)
+	b, _ := Search(`ab`, nil)
 	n, _ := Lengths(3, 4)
 	both, err := a.Intersect(b)
 	if err != nil {
@@ -130,7 +130,7 @@ func TestCounting(t *testing.T) {
 			}
 		}
 	}
-	p, _ := Search(`^ab?c$`)
+	p, _ := Search(`^ab?c$`, nil)
 	d, _ := p.Quoted(0)
 	if got := d.Distance(0); got != 2 {
 		t.Errorf("distance %d", got)

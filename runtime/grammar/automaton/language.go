@@ -219,6 +219,9 @@ func sorted[T cmp.Ordered](a, b []T) []T {
 	return slices.Sorted(slices.Values(append(slices.Clone(a), b...)))
 }
 
+// maxReduce bounds the work of reduce: it need not find the least automaton.
+const maxReduce = 4_000_000
+
 // reduce drops what cannot accept and merges states that are alike (Moore's
 // algorithm), keeping only what the start reaches.
 func (l *Language) reduce() *Language {
@@ -235,7 +238,15 @@ func (l *Language) reduce() *Language {
 			block[q] = 1
 		}
 	}
-	for {
+	for work := 0; ; work += len(block) * (l.n + 4) {
+		if work > maxReduce { // a long chain: each state is its own block
+			for q := range block {
+				if block[q] != 0 {
+					block[q] = int32(q) + 1
+				}
+			}
+			break
+		}
 		ids := map[string]int32{}
 		next := make([]int32, len(block))
 		key := make([]byte, 0, 4*(l.n+1))

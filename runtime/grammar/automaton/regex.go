@@ -12,13 +12,23 @@ import (
 
 // Regex returns the language of texts that pattern, in RE2's syntax, matches as
 // a whole. Look-around, back references and word boundaries are refused.
-func Regex(pattern string) (*Language, error) { return regex(pattern, false) }
+func Regex(pattern string) (*Language, error) {
+	work := maxWork
+	return regex(pattern, false, &work)
+}
 
 // Search returns the language of texts in which pattern matches somewhere, as
-// JSON Schema's keyword pattern means it.
-func Search(pattern string) (*Language, error) { return regex(pattern, true) }
+// JSON Schema's keyword pattern means it. It takes what it costs from work, and
+// fails with [ErrTooLarge] when that is used up; a nil work is a bound of its own.
+func Search(pattern string, work *int) (*Language, error) {
+	if work == nil {
+		own := maxWork
+		work = &own
+	}
+	return regex(pattern, true, work)
+}
 
-func regex(pattern string, search bool) (*Language, error) {
+func regex(pattern string, search bool, work *int) (*Language, error) {
 	tree, err := syntax.Parse(fromECMA(pattern), syntax.Perl)
 	if err != nil {
 		if e, ok := errors.AsType[*syntax.Error](err); ok {
@@ -33,7 +43,8 @@ func regex(pattern string, search bool) (*Language, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the pattern is not supported: %w", err)
 	}
-	p := &subsets{prog: prog, search: search, mark: make([]int, len(prog.Inst))}
+	p := &subsets{prog: prog, search: search, mark: make([]int, len(prog.Inst)), most: *work}
+	defer func() { *work -= p.work }()
 	return p.language()
 }
 
@@ -92,7 +103,7 @@ type subsets struct {
 	mark   []int // per instruction, the last closure that visited it
 	gen    int
 
-	work int // instructions looked at
+	work, most int // instructions looked at
 }
 
 // maxWork bounds the construction, in instructions looked at.
@@ -101,7 +112,7 @@ const maxWork = 20_000_000
 func (p *subsets) language() (*Language, error) {
 	l := &Language{}
 	reps := p.classes(l)
-	if reps == nil && p.work > maxWork {
+	if reps == nil && p.work > p.most {
 		return nil, ErrTooLarge
 	}
 	start := p.closure(nil, []uint32{uint32(p.prog.Start)}, true)
@@ -155,7 +166,7 @@ func (p *subsets) language() (*Language, error) {
 			if p.search {
 				after = append(after, uint32(p.prog.Start))
 			}
-			if p.work > maxWork {
+			if p.work > p.most {
 				return nil, ErrTooLarge
 			}
 			if len(after) == 0 {
@@ -292,13 +303,13 @@ func (p *subsets) classes(l *Language) []rune {
 		if !slices.ContainsFunc(reads, func(o *syntax.Inst) bool { return o.Op == in.Op && o.Arg == in.Arg && slices.Equal(o.Rune, in.Rune) }) {
 			reads = append(reads, in)
 		}
-		if p.work += len(reads); p.work > maxWork {
+		if p.work += len(reads); p.work > p.most {
 			return nil
 		}
 	}
 	var segments int
 	l.bounds, l.class, segments = alphabet(starts)
-	if p.work += segments * len(reads); p.work > maxWork {
+	if p.work += segments * len(reads); p.work > p.most {
 		return nil
 	}
 	ids := map[string]int32{}

@@ -18,8 +18,11 @@ type build struct {
 	style  style
 	rules  map[string]grammar.Node
 	todo   []job
-	quoted map[string]*automaton.DFA // of combined languages
+	quoted map[string]*automaton.DFA // of combined languages and of ranges
 	texts  automaton.Escapes
+
+	languages, states int       // combined so far
+	values            validator // of listed values
 }
 
 type job struct {
@@ -117,6 +120,9 @@ func (c *compiler) run() error {
 			return err
 		}
 	}
+	if c.values.work > maxWork {
+		return grammar.ErrTooLarge
+	}
 	return nil
 }
 
@@ -131,7 +137,7 @@ func (c *compiler) value(g goal, from, to grammar.Node) error {
 		if m.hasE {
 			for _, v := range m.enum {
 				switch {
-				case !g.valid(v):
+				case !g.valid(&c.values, v):
 				case typeOf(v)&(tArray|tObject) != 0 && c.style.flexible:
 					c.constant(from, to, v)
 				default:
@@ -256,19 +262,36 @@ func (c *compiler) number(_ goal, m *shape, from, to grammar.Node) error {
 			r.MultipleOf = lcm(r.MultipleOf, f.of)
 		}
 	}
-	d, err := automaton.Numbers(r)
+	d, err := c.numbers(r)
 	if err != nil && r.MultipleOf != nil {
 		for _, f := range m.multiples {
 			c.check(f.ptr, "the divisor is too large to be held while decoding")
 		}
 		r.MultipleOf = nil
-		d, err = automaton.Numbers(r)
+		d, err = c.numbers(r)
 	}
 	if err != nil {
 		return err
 	}
 	c.g.Read(from, to, grammar.Terminal{DFA: d})
 	return nil
+}
+
+// numbers returns the DFA of r, the same one for equal ranges.
+func (c *compiler) numbers(r automaton.Range) (*automaton.DFA, error) {
+	key := fmt.Sprint("number ", r.Integer, r.Min, r.OpenMin, r.Max, r.OpenMax, r.MultipleOf)
+	if d, ok := c.quoted[key]; ok {
+		return d, nil
+	}
+	d, err := automaton.Numbers(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.states += d.States(); c.states > maxLanguageStates {
+		return nil, grammar.ErrTooLarge
+	}
+	c.quoted[key] = d
+	return d, nil
 }
 
 // lcm returns the least common multiple of two positive fractions.

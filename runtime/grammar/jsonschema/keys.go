@@ -6,18 +6,19 @@ import "github.com/sluice-ai/sluice/runtime/grammar/automaton"
 // everything.
 type keyset struct {
 	goal  goal
+	check *validator
 	words []string // not nil if only these
 	lang  *automaton.Language
 }
 
-func (k *keyset) allows(name string) bool { return len(k.goal) == 0 || k.goal.valid(name) }
+func (k *keyset) allows(name string) bool { return len(k.goal) == 0 || k.goal.valid(k.check, name) }
 
 // keysOf returns what m's propertyNames allow together.
 func (c *compiler) keysOf(m *shape) (*keyset, error) {
 	if len(m.names) == 0 {
 		return &keyset{}, nil
 	}
-	k := &keyset{goal: goalOf(m.names...)}
+	k := &keyset{goal: goalOf(m.names...), check: &c.values}
 	shapes, err := c.norm(k.goal)
 	if err != nil {
 		return nil, err

@@ -47,9 +47,13 @@ type parser struct {
 	count int
 	errs  []error
 	langs map[string]*automaton.Language
+	work  int // left for patterns
 }
 
-const maxSchemas = 20_000
+const (
+	maxSchemas     = 20_000
+	maxPatternWork = 20_000_000
+)
 
 func (p *parser) refuse(ptr, format string, args ...any) {
 	if len(p.errs) < 20 {
@@ -69,7 +73,7 @@ func parseDocument(data []byte, lenient bool) (*parser, *schema, error) {
 	p := &parser{
 		root: root, lenient: lenient,
 		ids: map[string]any{}, anchors: map[string]any{}, bases: map[*object]string{}, ptrs: map[*object]string{},
-		done: map[*object]*schema{}, langs: map[string]*automaton.Language{},
+		done: map[*object]*schema{}, langs: map[string]*automaton.Language{}, work: maxPatternWork,
 	}
 	if o, ok := root.(*object); ok {
 		if uri, ok := o.member["$schema"].(string); ok {
@@ -304,7 +308,7 @@ func (p *parser) regex(v any, ptr string) *automaton.Language {
 	if l, ok := p.langs[s]; ok {
 		return l
 	}
-	l, err := automaton.Search(s)
+	l, err := automaton.Search(s, &p.work)
 	if err != nil {
 		p.refuse(ptr, "%v", err)
 		l = automaton.Any()

@@ -230,10 +230,11 @@ func goalOf(schemas ...*schema) goal {
 	return g
 }
 
-// valid reports whether v satisfies every literal of g.
-func (g goal) valid(v any) bool {
+// valid reports whether v satisfies every literal of g. Once c has done its
+// work, run fails.
+func (g goal) valid(c *validator, v any) bool {
 	for _, l := range g {
-		if valid(l.s, v) == l.neg {
+		if (c.check(l.s, v, "", &seen{}) == nil) == l.neg {
 			return false
 		}
 	}

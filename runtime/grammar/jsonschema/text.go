@@ -8,6 +8,12 @@ import (
 	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
 )
 
+// Bounds of what one schema may combine.
+const (
+	maxLanguages      = 2_000
+	maxLanguageStates = 400_000
+)
+
 // text leads from one node to another over the strings of m.
 func (c *compiler) text(g goal, m *shape, from, to grammar.Node) error {
 	var not []string
@@ -98,6 +104,9 @@ func exclude(t *grammar.Terminal, texts []string) error {
 // language returns the texts of m, but for their greatest length. What makes the
 // automaton too large is checked afterwards.
 func (c *compiler) language(g goal, m *shape, not []string) (*automaton.Language, error) {
+	if c.languages++; c.languages > maxLanguages {
+		return nil, grammar.ErrTooLarge
+	}
 	l := automaton.Any()
 	and := func(o *automaton.Language, ptr string) error {
 		both, err := l.Intersect(o)
@@ -107,6 +116,10 @@ func (c *compiler) language(g goal, m *shape, not []string) (*automaton.Language
 		}
 		if err == nil {
 			l = both
+			c.states += l.States()
+		}
+		if c.states > maxLanguageStates {
+			return grammar.ErrTooLarge
 		}
 		return err
 	}

@@ -60,12 +60,6 @@ type validator struct {
 
 const maxWork = 5_000_000
 
-// valid reports whether v satisfies s.
-func valid(s *schema, v any) bool {
-	c := &validator{}
-	return c.check(s, v, "", &seen{}) == nil
-}
-
 func (c *validator) check(s *schema, v any, at string, out *seen) *ValidationError {
 	fail := func(keyword string) *ValidationError { return &ValidationError{at, s.ptr, keyword} }
 	if c.work++; c.work > maxWork || c.depth > 4*maxDepth {
