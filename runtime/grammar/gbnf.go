@@ -62,7 +62,6 @@ type gbnf struct {
 	i     int
 	depth int
 	rules map[string]*gbnfExpr
-	names []string
 	refs  []string
 }
 
