@@ -32,7 +32,7 @@ const keysPerTest = 512
 func testKV(t *testing.T, r *rand.Rand, typ quant.Type, n, rows int) {
 	t.Helper()
 	name, size := fmt.Sprintf("%v %d rows of %d", typ, rows, n), quant.RowBytes(typ, n)
-	cache := guarded(t, rows*size)
+	cache := guardedBytes(t, make([]byte, rows*size))
 	kept := make([]float32, rows*n)
 	for i := range rows {
 		x := guardedFloats(t, randomFloats(n, r))
