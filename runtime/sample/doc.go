@@ -4,6 +4,7 @@
 //
 //	banned      ids that must never occur (unused vocabulary rows) leave first
 //	penalties   repetition, frequency and presence, over the last RepeatLast tokens
+//	mask        with SampleMasked, tokens that are not allowed leave
 //	top-k       keep the K likeliest
 //	top-p       of those, keep the fewest whose probabilities reach P
 //	min-p       of those, drop what is less likely than M times the likeliest
@@ -14,5 +15,5 @@
 // a tie, and makes the filters irrelevant.
 //
 // Log-probabilities ([Sampler.Logprob], [Sampler.Top]) are those of the logits as
-// given, after banned ids but before any other step.
+// given, after banned ids but before any other step, the mask included.
 package sample

@@ -58,7 +58,7 @@ type Sampler struct {
 	counts map[int32]int // of the tokens in recent
 
 	raw    []float32 // the row being sampled, a copy without the banned ids
-	logits []float32 // raw after the penalties; raw itself if there are none
+	logits []float32 // raw after the penalties and the mask; raw itself if there are neither
 	work   []float32 // the buffer behind logits when it is not raw
 	norm   float64   // log Σ exp(raw), NaN until somebody asks
 	cands  []candidate
@@ -117,8 +117,57 @@ func (s *Sampler) Accept(id int32) {
 // Sample chooses a token from logits, which it does not change. A row without a
 // finite logit, or with a NaN, is an error: the model's output is broken.
 func (s *Sampler) Sample(logits []float32) (int32, error) {
+	if err := s.read(logits); err != nil {
+		return -1, err
+	}
+	return s.choose(), nil
+}
+
+// SampleMasked is Sample among the allowed tokens: bit i%64 of word i/64 is
+// token i, and tokens beyond the last word are not allowed. It fails with
+// [ErrNoneAllowed] if none is left. Log-probabilities are those of the row
+// without the mask.
+func (s *Sampler) SampleMasked(logits []float32, allowed []uint64) (int32, error) {
+	if err := s.read(logits); err != nil {
+		return -1, err
+	}
+	if len(s.counts) == 0 {
+		s.work = append(s.work[:0], s.raw...)
+		s.logits = s.work
+	}
+	mask(s.logits, allowed)
+	if math.IsInf(float64(s.logits[ArgMax(s.logits)]), -1) {
+		return -1, ErrNoneAllowed
+	}
+	return s.choose(), nil
+}
+
+// ErrNoneAllowed says that a mask allows no token that the model can write.
+var ErrNoneAllowed = errors.New("no token is allowed here")
+
+// mask sets the logits of tokens that are not allowed to -Inf.
+func mask(logits []float32, allowed []uint64) {
+	none := float32(math.Inf(-1))
+	for from := 0; from < len(logits); from += 64 {
+		word := uint64(0)
+		if w := from / 64; w < len(allowed) {
+			word = allowed[w]
+		}
+		if word == math.MaxUint64 {
+			continue
+		}
+		for i := range logits[from:min(from+64, len(logits))] {
+			if word>>i&1 == 0 {
+				logits[from+i] = none
+			}
+		}
+	}
+}
+
+// read takes a row of logits: raw without the banned ids, logits with the penalties.
+func (s *Sampler) read(logits []float32) error {
 	if len(logits) != len(s.raw) {
-		return -1, fmt.Errorf("sampling from %d logits instead of %d", len(logits), len(s.raw))
+		return fmt.Errorf("sampling from %d logits instead of %d", len(logits), len(s.raw))
 	}
 	copy(s.raw, logits)
 	for _, id := range s.banned {
@@ -127,7 +176,7 @@ func (s *Sampler) Sample(logits []float32) (int32, error) {
 		}
 	}
 	if !finite(s.raw) {
-		return -1, errors.New("the model's output is not a number; the file may be damaged")
+		return errors.New("the model's output is not a number; the file may be damaged")
 	}
 	s.norm = math.NaN()
 	s.logits = s.raw
@@ -136,7 +185,7 @@ func (s *Sampler) Sample(logits []float32) (int32, error) {
 		s.logits = s.work
 		s.penalise()
 	}
-	return s.choose(), nil
+	return nil
 }
 
 // finite reports whether the highest logit is finite and none is a NaN.
