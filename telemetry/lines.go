@@ -100,7 +100,7 @@ func values(attrs []attribute.KeyValue) map[string]any {
 	for _, a := range attrs {
 		v := a.Value.AsInterface()
 		if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			v = a.Value.Emit() // JSON has no such numbers
+			v = a.Value.String() // JSON has no such numbers
 		}
 		m[string(a.Key)] = v
 	}

@@ -155,7 +155,7 @@ func reachable(c *ast.Compiler, query ast.Ref) []*ast.Rule {
 			visit(rule.Else)
 		}
 	}
-	for _, rule := range c.GetRulesDynamic(query) {
+	for _, rule := range c.GetRulesDynamicWithOpts(query, ast.RulesOptions{IncludeHiddenModules: true}) {
 		visit(rule)
 	}
 	return out

@@ -330,10 +330,10 @@ func (p *Parser) blockTail(final bool) bool {
 	switch marker := markerAt(rest, final, toolCallEnd); marker {
 	case "?":
 		return false
-	default:
-		p.leave(at, len(p.buf)-len(rest)+len(marker))
 	case "":
 		p.leave(at, at)
+	default:
+		p.leave(at, len(p.buf)-len(rest)+len(marker))
 	}
 	return true
 }

@@ -20,13 +20,12 @@ import (
 
 // A checkpoint is a model as transformers saves it, made from a GGUF file.
 type checkpoint struct {
-	config  map[string]any
-	names   []string // of tensors
-	shapes  map[string][]int
-	types   map[string]quant.Type
-	data    map[string][]byte
-	tokens  []byte // tokenizer.json
-	general string
+	config map[string]any
+	names  []string // of tensors
+	shapes map[string][]int
+	types  map[string]quant.Type
+	data   map[string][]byte
+	tokens []byte // tokenizer.json
 }
 
 func newCheckpoint(tb testing.TB, f *gguf.File, m *Model) *checkpoint {

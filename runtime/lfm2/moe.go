@@ -26,7 +26,6 @@ type routing struct {
 
 	// The expert in progress.
 	part []int32 // of order
-	from []float32
 }
 
 func newRouting(c *Config, max int) routing {

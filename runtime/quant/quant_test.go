@@ -125,7 +125,7 @@ func TestLayout(t *testing.T) {
 func TestLayoutK(t *testing.T) {
 	// d = 1, dmin = 0.5; every nibble pair is 0x53: low 3, high 5.
 	scales := []byte{0x41, 0x3f, 0x80, 0x07, 0x02, 0xc0, 0x00, 0x3f, 0x35, 0x90, 0x0a, 0xff}
-	sc := []float32{1, 63, 0, 7, 0x10 | 5, 0 | 0, 2<<4 | 10, 15}
+	sc := []float32{1, 63, 0, 7, 0x10 | 5, 0, 2<<4 | 10, 15}
 	mn := []float32{2, 0, 0, 63, 3, 3<<4 | 9, 0, 15}
 	half := []byte{0x00, 0x3c, 0x00, 0x38}
 	src := slices.Concat(half, scales, bytes.Repeat([]byte{0x53}, 128))
