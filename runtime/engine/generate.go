@@ -29,6 +29,14 @@ type Request struct {
 	// Logprobs asks for [Chunk.Tokens], TopLogprobs for so many alternatives to each.
 	Logprobs    bool
 	TopLogprobs int
+
+	// Schema, if set, is a JSON Schema: the answer is JSON that satisfies it, by
+	// construction as far as docs/structured-output.md says "held".
+	Schema json.RawMessage
+	// Calls, if set, makes sure that the answer's tool calls are calls of Tools with
+	// arguments that satisfy their schemas. With Schema, the answer is calls or JSON;
+	// where calls are required, calls only.
+	Calls *Calls
 }
 
 // A Chunk is the next piece of an answer: whole code points of text. It contains
@@ -51,7 +59,8 @@ type TokenLogprob struct {
 type Result struct {
 	Finish           string // "stop": the model or a stop string ended it; "length": MaxTokens, the context or memory
 	PromptTokens     int
-	CompletionTokens int           // tokens sampled, the ending one included
+	CompletionTokens int           // tokens sampled or forced by a grammar, the ending one included
+	Invalid          error         // why the answer is not what Schema and Calls ask for: [ErrCut], or a condition checked afterwards
 	Queue            time.Duration // until the generation began
 	Prefill          time.Duration // until the first token
 	Decode           time.Duration // from there to the end
@@ -102,7 +111,8 @@ func (m *Model) Tokens(r *Request) ([]int32, error) {
 //
 // It fails with [ErrBusy] if too many requests wait or other sequences hold the
 // memory, with a [*ContextError] if
-// the prompt leaves no room for an answer, and with ctx's error within one layer
+// the prompt leaves no room for an answer, with a [*GrammarError] if the
+// answer cannot be held to Schema and Calls, and with ctx's error within one layer
 // of a step when ctx ends. The Result is valid as far as the generation came.
 func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error) (res Result, err error) {
 	if err := r.Validate(); err != nil {
@@ -115,6 +125,10 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 	res = Result{PromptTokens: len(prompt)}
 	if len(prompt) >= m.opts.Context {
 		return res, &ContextError{Needed: len(prompt) + 1, Limit: m.opts.Context}
+	}
+	programs, err := m.programs(ctx, &r)
+	if err != nil {
+		return res, err
 	}
 	smp, err := sample.New(r.Sampling, m.net.Vocab, m.unused)
 	if err != nil {
@@ -149,32 +163,28 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 	res.Prefill = lap()
 	defer func() { res.Decode = lap() }()
 
-	a := &answer{m: m, r: &r, smp: smp, emit: emit, text: m.tok.NewStream(false), stop: stopper{stops: r.Stop}}
+	a := &answer{
+		m: m, r: &r, smp: smp, emit: emit, text: m.tok.NewStream(false), stop: stopper{stops: r.Stop},
+		guide: m.newGuide(programs, len(r.Messages) > 0 && m.Style().StartsThinking()), left: room,
+	}
+	defer func() {
+		res.CompletionTokens = room - a.left
+		if a.guide != nil {
+			res.Invalid = a.verdict()
+		}
+	}()
 	var next [1]int32
 	for {
-		id, err := smp.Sample(s.Logits())
+		run, err := a.next(s.Logits(), next[:0])
 		if err != nil {
 			return res, err
 		}
-		res.CompletionTokens++
-		if m.tok.IsEOG(id) {
-			res.Finish = "stop"
-			return res, a.finish()
+		for _, id := range run {
+			if res.Finish, err = a.take(id); res.Finish != "" || err != nil {
+				return res, err
+			}
 		}
-		stopped, err := a.add(id)
-		switch {
-		case err != nil:
-			return res, err
-		case stopped:
-			res.Finish = "stop"
-			return res, nil
-		case res.CompletionTokens == room:
-			res.Finish = "length"
-			return res, a.finish()
-		}
-		smp.Accept(id)
-		next[0] = id
-		if err := s.Prefill(ctx, next[:]); errors.Is(err, ErrMemory) { // the head start is used up, and others hold the rest
+		if err := s.Prefill(ctx, run); errors.Is(err, ErrMemory) { // the head start is used up, and others hold the rest
 			res.Finish = "length"
 			return res, a.finish()
 		} else if err != nil {
@@ -192,6 +202,10 @@ type answer struct {
 	text *tokenizer.Stream
 	stop stopper
 
+	guide   *guide // nil without a grammar
+	left    int    // tokens that may still come
+	stopped bool   // by a stop string
+
 	made, sent int       // bytes of text made of tokens, and passed on
 	pending    []pending // tokens whose text is not all passed on
 }
@@ -199,6 +213,58 @@ type answer struct {
 type pending struct {
 	TokenLogprob
 	from, to int // where its text lies
+}
+
+// next returns the tokens to take: those that the grammar forces, or one that is
+// sampled, in dst. With log-probabilities every token is sampled, so that each
+// has its own.
+func (a *answer) next(logits []float32, dst []int32) ([]int32, error) {
+	if a.guide == nil {
+		id, err := a.smp.Sample(logits)
+		return append(dst, id), err
+	}
+	if !a.r.Logprobs {
+		if run := a.guide.forced(); len(run) > 0 {
+			return run[:min(len(run), a.left)], nil
+		}
+	}
+	id, err := a.smp.SampleMasked(logits, a.guide.mask())
+	return append(dst, id), err
+}
+
+// take adds the next token, whichever way it came about. It returns how the
+// answer ended, or "".
+func (a *answer) take(id int32) (finish string, err error) {
+	a.left--
+	if a.m.tok.IsEOG(id) {
+		return "stop", a.finish()
+	}
+	if a.guide != nil {
+		if err := a.guide.accept(id); err != nil {
+			return "", err
+		}
+	}
+	a.stopped, err = a.add(id)
+	switch {
+	case err != nil:
+		return "", err
+	case a.stopped:
+		return "stop", nil
+	case a.guide != nil && a.guide.complete():
+		return "stop", a.finish()
+	case a.left == 0:
+		return "length", a.finish()
+	}
+	a.smp.Accept(id)
+	return "", nil
+}
+
+// verdict says why the answer so far is not what its grammar asks for, or nil.
+func (a *answer) verdict() error {
+	if a.stopped {
+		return ErrCut
+	}
+	return a.guide.verdict()
 }
 
 // add takes the next token. It reports whether a stop string ended the answer.
@@ -224,6 +290,7 @@ func (a *answer) add(id int32) (stopped bool, err error) {
 // finish passes on what was held back.
 func (a *answer) finish() error {
 	pass, stopped := a.stop.push(a.text.Flush())
+	a.stopped = stopped
 	if !stopped {
 		pass = append(slices.Clip(pass), a.stop.flush()...)
 	}

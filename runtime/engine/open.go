@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-ai/sluice/runtime/chat"
 	"github.com/sluice-ai/sluice/runtime/gguf"
+	"github.com/sluice-ai/sluice/runtime/grammar"
 	"github.com/sluice-ai/sluice/runtime/kernel"
 	"github.com/sluice-ai/sluice/runtime/lfm2"
 	"github.com/sluice-ai/sluice/runtime/state"
@@ -75,6 +76,8 @@ type Model struct {
 	prompts prompter
 	info    Info
 	opts    Options
+
+	grammars *grammars
 
 	shape   state.Shape
 	budget  *state.Budget
@@ -154,6 +157,7 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 		steps: gate{capacity: 1, room: -1},
 		pool:  kernel.NewPool(o.Threads),
 	}
+	m.grammars = newGrammars(func() *grammar.Vocab { return grammar.NewVocab(tok, net.Vocab) })
 	m.work = lfm2.NewWork(net, m.pool, maxBatch)
 	template, _ := f.Str("tokenizer.chat_template")
 	m.prompts = newPrompter(template, tok.BOSText())

@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"container/list"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/sluice-ai/sluice/runtime/grammar"
+	"github.com/sluice-ai/sluice/runtime/grammar/jsonschema"
+	"github.com/sluice-ai/sluice/runtime/grammar/toolcall"
+)
+
+// Calls say how an answer calls the tools of its request.
+type Calls struct {
+	Required bool   // it calls tools and says nothing else
+	Name     string // the only tool that it calls, and must; implies Required
+	Single   bool   // it makes one call at most
+}
+
+// A GrammarError says why no grammar can be made of a request's schema or
+// tools. It holds names of tools and JSON pointers into schemas, and can be
+// shown to whoever sent them.
+type GrammarError struct{ reason string }
+
+func (e *GrammarError) Error() string { return e.reason }
+
+// Unwrap makes every GrammarError an [ErrGrammar].
+func (e *GrammarError) Unwrap() error { return ErrGrammar }
+
+const (
+	shownErrors = 3   // of a schema's mistakes
+	shownBytes  = 600 // of the message: names of members can be long
+)
+
+// grammarError turns an error of a compiler into one that is short.
+func grammarError(err error) error {
+	lines := strings.Split(err.Error(), "\n") // joined errors
+	reason := strings.Join(lines[:min(len(lines), shownErrors)], "; ")
+	if n := len(lines) - shownErrors; n > 0 {
+		reason += fmt.Sprintf("; and %d more", n)
+	}
+	if len(reason) > shownBytes {
+		reason = strings.ToValidUTF8(reason[:shownBytes], "") + "…"
+	}
+	return &GrammarError{reason}
+}
+
+// A program is a grammar for this model, with what it cannot hold an answer to.
+type program struct {
+	*grammar.Program
+	check func(answer string) error
+}
+
+// grammars makes programs and keeps the last few. It is safe for concurrent use.
+type grammars struct {
+	vocab func() *grammar.Vocab // prepared at the first use
+	turn  chan struct{}         // one compilation at a time
+
+	mu   sync.Mutex
+	used list.List // of *kept, latest first
+	by   map[[sha256.Size]byte]*list.Element
+}
+
+// kept is a program, or why there is none.
+type kept struct {
+	key [sha256.Size]byte
+	p   *program
+	err error
+}
+
+// keepPrograms bounds the programs of a model; each may grow to 64 MiB, and few come near.
+const keepPrograms = 16
+
+func newGrammars(vocab func() *grammar.Vocab) *grammars {
+	return &grammars{vocab: sync.OnceValue(vocab), turn: make(chan struct{}, 1), by: map[[sha256.Size]byte]*list.Element{}}
+}
+
+// get returns what make makes of the texts in key, which say everything that
+// make looks at. It fails with a [*GrammarError], or with ctx's error while it
+// waits for its turn to compile.
+func (g *grammars) get(ctx context.Context, key []string, make func() (*grammar.Grammar, func(string) error, error)) (*program, error) {
+	h := sha256.New()
+	for _, k := range key {
+		fmt.Fprintf(h, "%d:%s", len(k), k)
+	}
+	sum := [sha256.Size]byte(h.Sum(nil))
+	if k := g.lookup(sum); k != nil {
+		return k.p, k.err
+	}
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if k := g.lookup(sum); k != nil { // made while this one waited
+		return k.p, k.err
+	}
+	k := &kept{key: sum}
+	if gr, check, err := make(); err != nil {
+		k.err = grammarError(err)
+	} else if p, err := g.vocab().Bind(gr); err != nil {
+		k.err = grammarError(err)
+	} else {
+		k.p = &program{p, check}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.by[sum] = g.used.PushFront(k)
+	if g.used.Len() > keepPrograms {
+		delete(g.by, g.used.Remove(g.used.Back()).(*kept).key)
+	}
+	return k.p, k.err
+}
+
+func (g *grammars) lookup(sum [sha256.Size]byte) *kept {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e := g.by[sum]
+	if e == nil {
+		return nil
+	}
+	g.used.MoveToFront(e)
+	return e.Value.(*kept)
+}
+
+// Check reports whether r can be held to its Schema and Calls: it fails with a
+// [*GrammarError] if not. What it compiles is kept for Generate.
+func (m *Model) Check(ctx context.Context, r *Request) error {
+	_, err := m.programs(ctx, r)
+	return err
+}
+
+// programs returns the grammars that r's answer may follow, by its first token.
+func (m *Model) programs(ctx context.Context, r *Request) ([]*program, error) {
+	calls := r.Calls
+	if len(r.Tools) == 0 && calls != nil {
+		if calls.Required || calls.Name != "" {
+			return nil, &GrammarError{"a call is required, but no tool is given"}
+		}
+		calls = nil
+	}
+	wanted := calls != nil && (calls.Required || calls.Name != "")
+	var all []*program
+	if len(r.Schema) > 0 && !wanted {
+		p, err := m.schemaProgram(ctx, r.Schema)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	if calls != nil {
+		o := toolcall.Options{Name: calls.Name, Single: calls.Single}
+		if wanted || len(r.Schema) > 0 {
+			o.Choice = toolcall.Required
+		}
+		p, err := m.callsProgram(ctx, r.Tools, o)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func (m *Model) schemaProgram(ctx context.Context, schema json.RawMessage) (*program, error) {
+	return m.grammars.get(ctx, []string{"schema", string(schema)}, func() (*grammar.Grammar, func(string) error, error) {
+		c, err := jsonschema.Compile(schema, jsonschema.Options{Whitespace: jsonschema.Spaced, Closed: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		return c.Grammar, func(answer string) error { return c.Validate([]byte(answer)) }, nil
+	})
+}
+
+func (m *Model) callsProgram(ctx context.Context, tools []json.RawMessage, o toolcall.Options) (*program, error) {
+	for _, t := range []string{"<think>", "</think>"} {
+		if _, ok := m.tok.ID(t); ok {
+			o.Thoughts = append(o.Thoughts, t)
+		}
+	}
+	key := []string{"calls", fmt.Sprintf("%d %t", o.Choice, o.Single), o.Name}
+	for _, t := range tools {
+		key = append(key, string(t))
+	}
+	return m.grammars.get(ctx, key, func() (*grammar.Grammar, func(string) error, error) {
+		c, err := toolcall.Compile(tools, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		return c.Grammar, func(answer string) error { return checkCalls(c, answer) }, nil
+	})
+}
+
+var errMalformed = errors.New("a tool call is malformed")
