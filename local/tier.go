@@ -72,7 +72,7 @@ func Open(cfg Config) (*Tier, error) {
 		no := false
 		t.models[id] = m
 		t.targets = append(t.targets, llm.Target{
-			ID: id, Provider: "local", Model: f.Name, Context: info.Context, Can: info.Abilities,
+			ID: id, Provider: "local", Model: f.Name, Context: info.Context, Can: abilities(info.Abilities),
 			Zone:  llm.Zone{Region: "on-premises", Operator: "self", RetentionDays: &zero, Trains: &no},
 			Price: llm.Price{ID: "local", Known: true},
 		})
@@ -140,6 +140,9 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 		}
 	}()
 	er := engineRequest(req)
+	if err := constrain(ctx, m, &er, req); err != nil {
+		return failed(ctx, &a, err, nil)
+	}
 	for i := range max(req.N, 1) {
 		er.Sampling.Seed = seed(req, i)
 		finish, err := t.choice(ctx, m, &a, &er, req, i, emit)
@@ -161,7 +164,7 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 
 // choice generates one of the n answers.
 func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *engine.Request, req *llm.Request, index int, emit func(llm.Event) error) (llm.Finish, error) {
-	parser := chat.NewParser(chat.ParserOptions{Thinking: m.Style().StartsThinking(), Names: req.ToolNames()})
+	parser := newReader(m, er, req.ToolNames())
 	calls := 0
 	var emitErr error
 	send := func(deltas []chat.Delta, lp json.RawMessage) error {
@@ -196,6 +199,9 @@ func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *
 	if err != nil {
 		return "", failed(ctx, a, err, emitErr)
 	}
+	if res.Invalid != nil && !errors.Is(res.Invalid, engine.ErrCut) {
+		a.Code = "format" // a condition that only shows afterwards; the answer is out
+	}
 	if calls > 0 && res.Finish == "stop" {
 		return llm.ToolCalls, nil
 	}
@@ -227,6 +233,10 @@ func failed(ctx context.Context, a *llm.Attempt, err, emitErr error) error {
 		a.Outcome, a.Code = llm.Rejected, "context"
 		return &llm.Error{Kind: llm.Unavailable, Code: llm.CodeContextLength, Param: "messages", Err: err,
 			Msg: fmt.Sprintf("the request needs %d tokens and the local model takes %d: shorten the messages", long.Needed, long.Limit)}
+	}
+	if llm.KindOf(err) == llm.Invalid {
+		a.Outcome, a.Code = llm.Rejected, "format"
+		return err
 	}
 	a.Outcome, a.Code = llm.Failed, "engine"
 	return &llm.Error{Kind: llm.Unavailable, Msg: "the local model failed", Err: err}
