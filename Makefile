@@ -67,6 +67,12 @@ bench: ## benchmarks that need nothing but Go
 parity: ## make the llama.cpp reference numbers again (needs node and npm)
 	bench/peers/parity.sh
 
+.PHONY: schema-suite
+schema-suite: ## the official JSON-Schema-Test-Suite, from the sdist of Python's jsonschema (needs pip)
+	d=$$(mktemp -d) && trap 'rm -rf "$$d"' EXIT && \
+	pip download -q --no-deps --no-binary jsonschema -d $$d jsonschema==4.23.0 && tar xzf $$d/jsonschema-4.23.0.tar.gz -C $$d && \
+	JSON_SCHEMA_SUITE=$$d/jsonschema-4.23.0/json/tests $(GO) test -count=1 -v -run TestSuite ./runtime/grammar/jsonschema
+
 .PHONY: sdk
 sdk: build ## drive the gateway with OpenAI's official SDKs (needs node and npm)
 	bench/sdk/run.sh
