@@ -132,6 +132,7 @@ func TestEndToEnd(t *testing.T) {
 	s := newSuite(t)
 	t.Run("local", s.local)
 	t.Run("auto", s.auto)
+	t.Run("structured", s.structured)
 	t.Run("redacted", s.redacted)
 	t.Run("redacted-everywhere", s.redactedEverywhere)
 	t.Run("residency", s.residency)
@@ -183,6 +184,40 @@ func (s *suite) local(t *testing.T) {
 				t.Errorf("the stream came in %d events", a.events)
 			}
 		})
+	})
+}
+
+// structured asks the local tier for JSON and for a call. Its weights are random:
+// only the grammar makes the answers what they are.
+func (s *suite) structured(t *testing.T) {
+	schema := body{"type": "object", "required": []string{"city", "days"}, "properties": body{
+		"city": body{"enum": []string{"Rome", "Bern"}}, "days": body{"type": "integer", "minimum": 1, "maximum": 7},
+	}}
+	holds := func(t *testing.T, text string) {
+		var v struct {
+			City string
+			Days int
+		}
+		if err := json.Unmarshal([]byte(text), &v); err != nil || v.City != "Rome" && v.City != "Bern" || v.Days < 1 || v.Days > 7 {
+			t.Errorf("%q does not satisfy the schema: %v", text, err)
+		}
+	}
+	tool := body{"type": "function", "function": body{"name": "weather", "parameters": schema}}
+	bothWays(t, func(t *testing.T, stream bool) {
+		a := s.gw.chat(t, stream, ask("local", "Write JSON, or something like it", body{
+			"max_tokens": 80, "response_format": body{"type": "json_schema", "json_schema": body{"name": "w", "schema": schema}},
+		}))
+		a.expect(t, http.StatusOK, "local", home)
+		if holds(t, a.text); a.finish != "stop" {
+			t.Errorf("finish %s", a.finish)
+		}
+		a = s.gw.chat(t, stream, ask("local", "Call it, whatever it does", body{
+			"max_tokens": 80, "tools": []any{tool}, "tool_choice": "required", "parallel_tool_calls": false,
+		}))
+		a.expect(t, http.StatusOK, "local", home)
+		if holds(t, a.arguments); a.call != "weather" || a.finish != "tool_calls" {
+			t.Errorf("call of %q, finish %s", a.call, a.finish)
+		}
 	})
 }
 
