@@ -143,7 +143,8 @@ func newReader(m *engine.Model, er *engine.Request, names []string) answerReader
 	if len(er.Schema) == 0 || er.Calls != nil && er.Calls.Required {
 		return chat.NewParser(chat.ParserOptions{Thinking: thinks, Names: names})
 	}
-	return &jsonReader{thinking: thinks, parser: chat.NewParser(chat.ParserOptions{})}
+	_, ends := m.Tokenizer().ID(endThought) // else the engine knows no thought, and begins with JSON
+	return &jsonReader{thinking: thinks && ends, parser: chat.NewParser(chat.ParserOptions{})}
 }
 
 const endThought, startCall = "</think>", "<|tool_call_start|>"

@@ -16,6 +16,12 @@
 // that a short judgement waits for one step of a long answer and not for all of
 // it. A context that ends is noticed within one layer of a step.
 //
+// # Formats
+//
+// [Request.Schema] and [Request.Calls] hold an answer to a grammar: tokens that
+// would leave it are not sampled, and those that it forces are read in one step.
+// Grammars are compiled once and kept, the last few of them.
+//
 // # Memory
 //
 // Weights are used where the file is mapped. Buffers are allocated when a model

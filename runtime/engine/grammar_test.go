@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sluice-ai/sluice/runtime/chat"
@@ -256,5 +257,66 @@ func TestProgramsAreKept(t *testing.T) {
 	}
 	if get(0) == first {
 		t.Error("a program was kept for too long")
+	}
+}
+
+// A thought that the prompt opened is free but cannot be the whole answer; what
+// follows it is held to the schema.
+func TestThoughtBeforeSchema(t *testing.T) {
+	m := openTiny(t, Options{})
+	end, _ := m.tok.ID("<|fim_suf|>") // the vocabulary has no </think>: another control token stands for it
+	p, err := m.schemaProgram(t.Context(), json.RawMessage(`{"enum":[true,false]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allows := func(g *guide, id int32) bool { return g.mask()[id/64]>>(id%64)&1 == 1 }
+	g := m.newGuide([]*program{p}, true)
+	if g.endThought != -1 {
+		t.Fatal("a thought without a token that ends it")
+	}
+	g.endThought = end
+	word := m.tok.Encode(nil, " the", tokenizer.Options{})[0]
+	for range 3 {
+		if !allows(g, word) || !allows(g, end) || allows(g, m.tok.EOGs()[0]) || g.forced() != nil || g.complete() || !errors.Is(g.verdict(), ErrCut) {
+			t.Fatal("the thought is not free, or can be the end")
+		}
+		if err := g.accept(word); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.accept(end); err != nil {
+		t.Fatal(err)
+	}
+	if allows(g, word) || allows(g, end) || !errors.Is(g.verdict(), ErrCut) {
+		t.Error("the answer is not held to its schema")
+	}
+	for _, id := range m.tok.Encode(nil, "true", tokenizer.Options{}) {
+		if !allows(g, id) || g.accept(id) != nil {
+			t.Fatalf("token %d is refused", id)
+		}
+	}
+	if !g.complete() || g.verdict() != nil || string(g.text) != "true" {
+		t.Errorf("%q: complete %v, %v", g.text, g.complete(), g.verdict())
+	}
+}
+
+// Answers of one program at the same time do not disturb each other.
+func TestGrammarConcurrently(t *testing.T) {
+	m := openTiny(t, Options{})
+	var wg sync.WaitGroup
+	for seed := range uint64(8) {
+		wg.Go(func() {
+			var text strings.Builder
+			res, err := m.Generate(t.Context(), Request{
+				Messages: hello(), MaxTokens: 200, Schema: json.RawMessage(schemas[4]), Sampling: sample.Config{Temperature: 1, Seed: seed % 4},
+			}, func(c Chunk) error { text.WriteString(c.Text); return nil })
+			if err != nil || res.Finish == "stop" && (res.Invalid != nil || !json.Valid([]byte(text.String()))) {
+				t.Errorf("%q: %+v, %v", &text, res, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := m.grammars.used.Len(); n != 1 {
+		t.Errorf("%d programs are kept, want 1", n)
 	}
 }
