@@ -38,7 +38,7 @@ func TestSchema(t *testing.T) {
 		seen := map[string]bool{}
 		for seed := range uint64(40) {
 			text, _, res := generate(t, m, Request{
-				Messages: hello(), MaxTokens: 200, Schema: json.RawMessage(schema), Sampling: sample.Config{Temperature: 1, Seed: seed},
+				Prompt: []int32{1, 50}, MaxTokens: 200, Schema: json.RawMessage(schema), Sampling: sample.Config{Temperature: 1, Seed: seed},
 			})
 			if res.Finish == "length" {
 				if cut++; !errors.Is(res.Invalid, ErrCut) || res.CompletionTokens != 200 {
@@ -65,7 +65,7 @@ func TestAnyObject(t *testing.T) {
 	whole := 0
 	for seed := range uint64(20) {
 		text, _, res := generate(t, m, Request{
-			Prompt: []int32{1, 50}, MaxTokens: 150, Schema: json.RawMessage(`{"type":"object"}`), Sampling: sample.Config{Temperature: 1, Seed: seed},
+			Prompt: []int32{1, 50}, MaxTokens: 60, Schema: json.RawMessage(`{"type":"object"}`), Sampling: sample.Config{Temperature: 1, Seed: seed},
 		})
 		switch {
 		case !strings.HasPrefix(text, "{"):
@@ -107,9 +107,9 @@ func TestCalls(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			seen := map[string]int{}
-			for seed := range uint64(25) {
+			for seed := range uint64(10) {
 				text, _, res := generate(t, m, Request{
-					Messages: hello(), Tools: tools, Calls: &tt.calls, Schema: json.RawMessage(tt.schema), MaxTokens: 120,
+					Prompt: []int32{1, 50}, Tools: tools, Calls: &tt.calls, Schema: json.RawMessage(tt.schema), MaxTokens: 60,
 					Sampling: sample.Config{Temperature: 1.5, Seed: seed},
 				})
 				if res.Finish == "length" {
