@@ -22,7 +22,7 @@ run: build ## start the gateway on the embedded model
 
 .PHONY: test
 test: ## all tests that need nothing but Go
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 .PHONY: e2e
 e2e: ## the real binary, end to end: two gateways and a fault-injecting proxy between them
@@ -48,7 +48,7 @@ lint: ## the linters that tools/go.mod pins
 
 .PHONY: race
 race: ## all tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
 
 .PHONY: purego
 purego: ## all tests without assembly

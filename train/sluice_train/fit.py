@@ -101,7 +101,7 @@ def batches(examples, coder: Coder, plan: Plan, rng: random.Random):
     for dig, p, kind in examples:
         ids = coder.ids(dig, rng, plan.bpe_dropout)
         if len(ids) <= plan.max_tokens:
-            coded.append((ids, p, coder.tasks[TASKS.index(kind)]))
+            coded.append((ids, p, coder.tasks[TASKS.index(kind)] if kind else None))
     coded.sort(key=lambda e: len(e[0]) + rng.random() * 8)
     out, cur = [], []
     for e in coded:
@@ -121,7 +121,7 @@ def loss_of(model: LFM2, coder: Coder, batch, plan: Plan, rng: random.Random, dt
     n = torch.tensor([len(ids) for ids, _, _ in batch])
     for r, (ids, p, kind) in enumerate(batch):
         route = coder.routes[0 if rng.random() < p else 1]
-        x[r, :len(ids) + 2] = torch.tensor(ids + [route, kind])
+        x[r, :len(ids) + 2] = torch.tensor(ids + [route, kind or IM_END])  # without a kind: not asked
     p = torch.tensor([p for _, p, _ in batch], device=dev)
     x, n = x.to(dev), n.to(dev)
     _, past = model(torch.tensor([coder.prefix], device=dev), dt=dt)
@@ -129,7 +129,9 @@ def loss_of(model: LFM2, coder: Coder, batch, plan: Plan, rng: random.Random, dt
     row = torch.arange(len(batch), device=dev)
     lr = model.logits(h[row, n - 1], dt).log_softmax(-1)
     route = -(p * lr[:, coder.routes[0]] + (1 - p) * lr[:, coder.routes[1]]).mean()
-    task = F.cross_entropy(model.logits(h[row, n], dt), x[row, n + 1])
+    asked = torch.tensor([kind is not None for _, _, kind in batch], device=dev)
+    task = F.cross_entropy(model.logits(h[row, n], dt), torch.where(asked, x[row, n + 1], -100), ignore_index=-100) \
+        if asked.any() else torch.zeros((), device=dev)
     end = F.cross_entropy(model.logits(h[row, n + 1], dt), torch.full_like(n, IM_END))
     total = route + plan.task_weight * task + 0.05 * end
     lm = torch.zeros((), device=dev)
@@ -180,8 +182,9 @@ def dev_scores(model, coder, dev, dt):
             "task": sum(a == k for a, (_, _, k) in zip(task, dev)) / len(dev)}, margin
 
 
-def train(out: Path, config: Config, plan: Plan, coder: Coder, source, dev, log=print):
-    """Train until the schedule ends; resumes from out/last.pt. `source(rng, n, progress)` makes n examples; `dev` is
+def train(out: Path, config: Config, plan: Plan, coder: Coder, source, dev, log=print, prepare=None):
+    """Train until the schedule ends; resumes from out/last.pt, else begins anew, after `prepare` has seen the
+    fresh model. `source(rng, n, progress)` makes n examples; `dev` is
     a list of (digest, p, kind). Returns the EMA weights of the best look at dev."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if plan.threads:
@@ -196,6 +199,9 @@ def train(out: Path, config: Config, plan: Plan, coder: Coder, source, dev, log=
     ema = copy.deepcopy(model)
     at = {"step": 0, "epoch": 0, "spent": 0.0, "best": math.inf}
     last = out / "last.pt"
+    if prepare and not last.exists():
+        prepare(model)
+        ema.load_state_dict(model.state_dict())
     if last.exists():
         saved = torch.load(last, map_location=device)
         model.load_state_dict(saved["model"])
