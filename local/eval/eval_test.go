@@ -151,9 +151,6 @@ func TestRules(t *testing.T) {
 			t.Errorf("%q is %s with p_local %.2f (%s), want %s, local %v", tt.text, a.Task, a.PLocal, a.Boundary, tt.kind, tt.local)
 		}
 	}
-	if got := flatten("Don’t “Sort” it, l'été!\n- 5%"); got != " don't sort it l'été - 5% " {
-		t.Errorf("flatten = %q", got)
-	}
 }
 
 // The drawings are XML, hold every system, and stay inside their frame.

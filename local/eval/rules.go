@@ -1,35 +1,20 @@
 package eval
 
 import (
-	"cmp"
 	"context"
 	"math"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/internal/llm"
-	"github.com/sluice-ai/sluice/local/judge"
+	"github.com/sluice-ai/sluice/local/hints"
 )
 
-// Rules judges by keywords, lengths and a few marks of form: what a careful
-// person would write in an afternoon instead of training a model. It is the
-// baseline that a judge has to beat, and it costs microseconds.
-//
-// Each rule adds to the log-odds of p_local. The rules were written by hand; the
-// numbers in them were fitted on train/data, by TestFitRules, so that they are as
-// good as rules of this kind get. The evaluation set played no part.
+// Rules judges by [hints] alone: what a careful person would write in an
+// afternoon instead of training a model. It is the baseline that a judge has to beat.
 type Rules struct{}
 
 // Assess judges req. It always has a verdict.
 func (Rules) Assess(_ context.Context, req *llm.Request) llm.Assessment {
-	text := ""
-	for _, m := range req.Messages {
-		if m.Role == llm.User || m.Role == llm.ToolRole {
-			text = m.Text // the last one is what has to be answered
-		}
-	}
-	kind, odds := score(look(text, len(req.Tools), len(req.Messages) > 1))
+	kind, odds := hints.Of(req)
 	a := llm.Assessment{Task: kind, PLocal: 1 / (1 + math.Exp(-odds)), Boundary: llm.Uncertain, By: "rule:keywords"}
 	if odds >= 0 {
 		a.Boundary = llm.Supported
@@ -37,101 +22,4 @@ func (Rules) Assess(_ context.Context, req *llm.Request) llm.Assessment {
 		a.Boundary = llm.Unsupported
 	}
 	return a
-}
-
-// A view is what the rules see of a request.
-type view struct {
-	text    string // the last turn of the user or of a tool
-	ask     string // its first and last 200 code points, flattened: where the ask is
-	n       int    // code points of text
-	tools   int
-	earlier bool // there were turns before, or a system prompt
-}
-
-func look(text string, tools int, earlier bool) view {
-	v := view{text: text, ask: flatten(text), n: utf8.RuneCountInString(text), tools: tools, earlier: earlier}
-	if n := utf8.RuneCountInString(v.ask); n > 400 {
-		v.ask = v.ask[:at(v.ask, 200)] + " " + v.ask[at(v.ask, n-200):]
-	}
-	return v
-}
-
-// hits is the square root of how many of h's words are there, at most 4.
-func (h *hint) hits(v view) float64 {
-	n := 0
-	for _, w := range h.words {
-		if strings.Contains(v.ask, w) {
-			n++
-		}
-	}
-	return math.Sqrt(float64(min(n, 4)))
-}
-
-// score returns the likeliest kind of task, and the log-odds that it may stay.
-func score(v view) (kind string, odds float64) {
-	odds = base
-	votes := map[string]float64{}
-	for i := range hints {
-		if hits := hints[i].hits(v); hits > 0 {
-			odds += hints[i].odds * hits
-			votes[hints[i].kind] += hints[i].says * hits
-		}
-	}
-	for _, f := range forms {
-		if f.holds(v) {
-			odds += f.odds
-			votes[f.kind] += f.says
-		}
-	}
-	best := 0.0
-	for _, k := range judge.Tasks { // in order, so that ties fall the same way each time
-		if votes[k] > best {
-			kind, best = k, votes[k]
-		}
-	}
-	return cmp.Or(kind, "reasoning"), odds
-}
-
-// flatten returns text in lower case, with one space for each run of what is
-// neither letter, digit nor one of '-%, and one more at each end.
-func flatten(text string) string {
-	var b strings.Builder
-	b.WriteByte(' ')
-	space := true
-	for _, r := range strings.ToLower(text) {
-		keep := unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || strings.ContainsRune("-%'’", r)
-		switch {
-		case keep && r == '’':
-			b.WriteByte('\'')
-			space = false
-		case keep:
-			b.WriteRune(r)
-			space = false
-		case !space:
-			b.WriteByte(' ')
-			space = true
-		}
-	}
-	b.WriteByte(' ')
-	return strings.ReplaceAll(b.String(), " '", " ") // a quotation begins
-}
-
-// at returns the byte offset of the nth code point of s.
-func at(s string, n int) int {
-	for i := range s {
-		if n == 0 {
-			return i
-		}
-		n--
-	}
-	return len(s)
-}
-
-func digits(s string) (n int) {
-	for _, r := range s {
-		if r >= '0' && r <= '9' {
-			n++
-		}
-	}
-	return n
 }

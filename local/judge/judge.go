@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/local/calibrate"
+	"github.com/sluice-ai/sluice/local/hints"
 	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
@@ -93,7 +94,7 @@ func (j *Judge) Assess(ctx context.Context, req *llm.Request) llm.Assessment {
 	if j.model == nil {
 		return llm.Assessment{Boundary: llm.NoVerdict, By: "rule:no-judge", Why: "no judging model is configured", Signals: signals}
 	}
-	a, err := j.ask(ctx, dig)
+	a, err := j.ask(ctx, req, dig)
 	if err != nil {
 		why := "the judging model failed"
 		if ctx.Err() != nil {
@@ -130,7 +131,7 @@ func (j *Judge) can(ability string) bool {
 }
 
 // ask scores the labels.
-func (j *Judge) ask(ctx context.Context, dig string) (llm.Assessment, error) {
+func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string) (llm.Assessment, error) {
 	ids, err := j.tokens(question(dig))
 	if err != nil {
 		return llm.Assessment{}, err
@@ -150,7 +151,9 @@ func (j *Judge) ask(ctx context.Context, dig string) (llm.Assessment, error) {
 	}
 	info := j.model.Info()
 	raw := routes[0] - routes[1]
-	odds := raw*cmp.Or(info.JudgeScale, 1) + info.JudgeBias
+	says := raw*cmp.Or(info.JudgeScale, 1) + info.JudgeBias
+	kind, hint := hints.Of(req)
+	odds := share * (says + hint)
 	p := 1 / (1 + math.Exp(-odds))
 	route := 0
 	if raw < 0 {
@@ -165,18 +168,32 @@ func (j *Judge) ask(ctx context.Context, dig string) (llm.Assessment, error) {
 	}
 	best := 0
 	for i := range tasks {
+		if Tasks[i] == kind {
+			tasks[i] += hinted
+		}
 		if tasks[i] > tasks[best] {
 			best = i
 		}
 	}
 	a := llm.Assessment{
 		Task: Tasks[best], PLocal: p, Boundary: j.boundary(p), By: j.by,
-		Tokens:  len(ids) + len(j.routes[route]),
-		Signals: []llm.Signal{{Name: "lfm2.log_odds", Value: round(raw), Weight: round(odds)}},
+		Tokens: len(ids) + len(j.routes[route]),
+		Signals: []llm.Signal{
+			{Name: "lfm2.log_odds", Value: round(raw), Weight: round(share * says)},
+			{Name: "hints", Value: kind, Weight: round(share * hint)},
+		},
 	}
 	a.Why = fmt.Sprintf("%s, p_local %.2f", a.Task, p)
 	return a, nil
 }
+
+// The model and the hints are two witnesses of the same thing, and agree more
+// often than strangers would: each counts for share of what it says. A kind of
+// task that the hints name counts hinted (a natural logarithm) for the model too.
+const (
+	share  = 0.6
+	hinted = 2
+)
 
 func (j *Judge) boundary(p float64) llm.Boundary {
 	switch {
@@ -220,8 +237,7 @@ func (j *Judge) text(s string) []int32 {
 	return j.model.Tokenizer().Encode(nil, s, tokenizer.Options{})
 }
 
-// cheap returns what can be seen without a model. The numbers inform people;
-// only the model's log-odds weigh in the verdict for now.
+// cheap returns plain facts of the request, for people: they weigh nothing.
 func cheap(req *llm.Request, dig string) []llm.Signal {
 	chars := 0
 	for _, m := range req.Messages {

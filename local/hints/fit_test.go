@@ -1,6 +1,8 @@
-package eval
+package hints
 
 import (
+	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math"
@@ -15,29 +17,39 @@ var fit = flag.Bool("fit", false, "fit the rules' numbers on train/data, and pri
 // regression on the labels p of train/data, and the share of each kind.
 func TestFitRules(t *testing.T) {
 	if !*fit {
-		t.Skip("a tool: go test ./local/eval -run TestFitRules -v -fit")
+		t.Skip("a tool: go test ./local/hints -run TestFitRules -v -fit")
 	}
 	files, err := filepath.Glob("../../train/data/judge-*.jsonl")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no training data: %v", err)
 	}
+	type seed struct {
+		T, K, Sys string
+		P         float64
+		Tools     []string
+		Hist      [][]string
+	}
 	var x [][]float64
-	var cases []Case
+	var cases []seed
 	for _, name := range files {
-		f, err := os.Open(name)
+		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		some, err := ReadCases(f)
-		f.Close()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+		for line := range bytes.Lines(b) {
+			var s seed
+			if len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			if err := json.Unmarshal(line, &s); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			cases = append(cases, s)
 		}
-		cases = append(cases, some...)
 	}
 	for i := range cases {
 		c := &cases[i]
-		v := look(c.Text, len(c.Tools), len(c.History) > 0 || c.System != "")
+		v := look(c.T, len(c.Tools), len(c.Hist) > 0 || c.Sys != "")
 		row := []float64{1}
 		for i := range hints {
 			row = append(row, hints[i].hits(v))
@@ -74,7 +86,7 @@ func TestFitRules(t *testing.T) {
 		for i, row := range x {
 			if row[j] > 0 {
 				all++
-				if cases[i].Kind == kind {
+				if cases[i].K == kind {
 					right++
 				}
 			}
