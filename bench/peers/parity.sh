@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the reference numbers in testdata/parity again and compares with them:
 #
-#   llama.cpp      through node-llama-cpp's prebuilt binaries (needs node and npm)
+#   llama.cpp      through node-llama-cpp's prebuilt binaries, and its vocabularies (needs node and npm)
 #   transformers   in a virtual environment of its own (needs Python 3.10 or newer)
 #
 # A part whose tools are missing is skipped, and said so. PARITY_PYTHON names an
@@ -19,6 +19,9 @@ echo "writing the models"
 if command -v npm >/dev/null; then
 	npm install --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error
 	node parity.mjs "$models" "$out"
+	# The package carries llama.cpp's sources, and in them vocabularies with texts and the ids they must give.
+	git clone --quiet -c advice.detachedHead=false node_modules/node-llama-cpp/llama/gitRelease.bundle "$models/llama.cpp"
+	(cd "$root" && SLUICE_VOCAB_DIR="$models/llama.cpp/models" go test ./runtime/tokenizer -count=1 -v -run 'TestParity$')
 else
 	echo "llama.cpp skipped: npm is not installed" >&2
 fi
