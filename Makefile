@@ -78,7 +78,7 @@ sdk: build ## drive the gateway with OpenAI's official SDKs (needs node and npm)
 	bench/sdk/run.sh
 
 .PHONY: train
-train: ## train nano from the data in train/ (needs Python; about two hours on a CPU)
+train: ## train nano from the data in train/ (needs Python; about ten minutes on a CPU, after the installation)
 	train/run.sh
 
 .PHONY: clean
