@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/outline"
 	"github.com/sluice-ai/sluice/runtime/chat"
 	"github.com/sluice-ai/sluice/runtime/engine"
 )
@@ -118,7 +119,27 @@ func constrain(ctx context.Context, m *engine.Model, er *engine.Request, req *ll
 		param = "response_format"
 	}
 	er.Schema = schema
+	er.Messages = showSchema(er.Messages, schema)
 	return grammarError(m.Check(ctx, er), param)
+}
+
+// showSchema adds the outline of schema to the system text. The grammar holds the
+// answer to it in any case; a model that has seen it fills it better.
+func showSchema(messages []chat.Message, schema json.RawMessage) []chat.Message {
+	text := outline.Of(schema)
+	if text == "" {
+		return messages
+	}
+	text = outline.Lead + text
+	if len(messages) > 0 && messages[0].Role == "system" {
+		first := messages[0]
+		if first.Content != "" {
+			text = first.Content + "\n" + text
+		}
+		first.Content = text
+		return append([]chat.Message{first}, messages[1:]...)
+	}
+	return append([]chat.Message{{Role: "system", Content: text}}, messages...)
 }
 
 // grammarError turns the engine's refusal of a grammar into the client's error.
