@@ -116,6 +116,9 @@ func (w *Work) shortConv(l int, c *shortConv) {
 		s := &w.rows[t]
 		dst, bcx := w.u[t*m.Dim:][:m.Dim], w.bcx[t*3*m.Dim:][:3*m.Dim]
 		convStep(dst, bcx, c.taps, s.seq.Conv(l)) // rows of a sequence are in order
+		if s.seq.Marked() {
+			s.seq.Pass(l, s.pos)
+		}
 	}
 	w.times(&c.out, w.y, w.u, n)
 }

@@ -278,6 +278,35 @@ func TestChunksAndClones(t *testing.T) {
 	}
 }
 
+// Going back to a mark, or on from a snapshot of one, changes no bit either.
+func TestMarks(t *testing.T) {
+	for _, c := range variants() {
+		t.Run(c.Size+"-"+c.Type, func(t *testing.T) {
+			m, _ := synthetic(t, c)
+			w := NewWork(m, testPool(t), 400)
+			tokens := randomTokens(150, m.Vocab, 2)
+			want := run(t, m, w, state.New(m.Shape(), 400), tokens, 400)
+			for _, back := range []int{1, 2, 7, 128} {
+				seq := state.New(m.Shape(), 400)
+				seq.Mark(1, 2, 7, 128)
+				run(t, m, w, seq, slices.Concat(tokens[:back], randomTokens(10, m.Vocab, 9)), 400)
+				snap, err := seq.Snapshot(back)
+				if err == nil {
+					err = seq.Rewind(back)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range []*state.Seq{seq, snap.Clone()} {
+					if d := farthest(run(t, m, w, s, tokens[back:], 400), want[back*m.Vocab:]); d != 0 {
+						t.Errorf("on from %d: logits differ by %g", back, d)
+					}
+				}
+			}
+		})
+	}
+}
+
 // What shares a batch with a sequence does not change a bit of it.
 func TestBatch(t *testing.T) {
 	for _, c := range variants() {

@@ -9,8 +9,8 @@
 // Keys and values live in pages of [PageLen] tokens, in F32, F16 or Q8_0. A
 // [Seq.Clone] shares all pages; whoever of the sharers first writes to the last,
 // partly filled one copies it. A convolution state cannot be cut back to an
-// earlier position, so neither can a Seq: whoever wants to return to a position
-// keeps a clone of it.
+// earlier position, so neither can a Seq, but for positions of its last step that
+// were marked before: whoever wants to return to another keeps a [Seq.Snapshot].
 //
 // # Memory
 //
@@ -21,7 +21,6 @@ package state
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/sluice-ai/sluice/runtime/kernel"
@@ -89,6 +88,9 @@ func (s Shape) FixedBytes() int {
 	return n
 }
 
+// SnapshotBytes returns the bytes a snapshot takes besides its pages.
+func (s Shape) SnapshotBytes() int { return s.FixedBytes() / 2 }
+
 // Bytes returns what a sequence of so many tokens takes, pages being whole.
 func (s Shape) Bytes(tokens int) int64 {
 	return int64(s.FixedBytes()) + int64(s.pages(tokens))*PageLen*int64(s.TokenBytes())
@@ -120,8 +122,10 @@ type Seq struct {
 	pages  [][]*Page // [layer], none for convolution layers
 	conv   [][]float32
 	next   [][]float32 // like conv, being written by the step in progress
+	marks  []mark      // of the step in progress, or the last one
+	asked  bool        // marks are for a step that has not begun
 
-	fixed bool  // the budget knows of the convolution states
+	fixed int64 // bytes of the convolution states that the budget knows of
 	grant int64 // bytes taken from the budget for pages to come
 }
 
@@ -182,12 +186,15 @@ func (s *Seq) Promise(n int) error {
 
 // begin makes the budget know of the sequence.
 func (s *Seq) begin() error {
-	if s.fixed {
+	if s.fixed > 0 {
 		return nil
 	}
-	err := s.budget.take(int64(s.shape.FixedBytes()))
-	s.fixed = err == nil
-	return err
+	need := int64(s.shape.FixedBytes())
+	if err := s.budget.take(need); err != nil {
+		return err
+	}
+	s.fixed = need
+	return nil
 }
 
 func (s *Seq) pageBytes(layer int) int {
@@ -260,6 +267,10 @@ func (s *Seq) Begin(n int) error {
 	for l := range s.conv {
 		copy(s.next[l], s.conv[l])
 	}
+	if !s.asked {
+		s.marks = s.marks[:0]
+	}
+	s.asked = false
 	return nil
 }
 
@@ -294,16 +305,10 @@ func (s *Seq) Commit(n int) {
 func (s *Seq) Clone() *Seq {
 	c := NewWithin(s.budget, s.shape, s.limit)
 	c.pos = s.pos
-	held := s.shape.pages(s.pos)
-	for l, pages := range s.pages {
+	for l := range s.conv {
 		copy(c.conv[l], s.conv[l])
-		if s.shape.KVHeads[l] > 0 {
-			c.pages[l] = slices.Clone(pages[:held])
-			for _, p := range c.pages[l] {
-				p.refs.Add(1)
-			}
-		}
 	}
+	c.share(s, s.pos)
 	return c
 }
 
@@ -317,11 +322,8 @@ func (s *Seq) Release() {
 		}
 		s.pages[l] = nil
 	}
-	if s.fixed {
-		s.budget.give(int64(s.shape.FixedBytes()))
-	}
-	s.budget.give(s.grant)
-	s.pos, s.limit, s.grant, s.fixed = 0, 0, 0, false
+	s.budget.give(s.fixed + s.grant)
+	s.pos, s.limit, s.grant, s.fixed, s.marks = 0, 0, 0, 0, nil
 }
 
 // Bytes returns the memory the sequence holds, shared pages included.

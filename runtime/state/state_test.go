@@ -29,6 +29,7 @@ func step(t *testing.T, s *Seq, n int, mark float32, commit bool) {
 		for j := range 4 {
 			c[4+j] = float32(pos) + mark
 		}
+		s.Pass(0, pos)
 	}
 	if commit {
 		s.Commit(n)
@@ -99,6 +100,64 @@ func TestAbandonedStep(t *testing.T) {
 		}
 		return 0
 	})
+}
+
+// A sequence goes back to a mark of its last step, and to nowhere else; what a
+// snapshot holds stays, whatever becomes of the sequence.
+func TestMarks(t *testing.T) {
+	plain := func(int) float32 { return 0 }
+	from := func(fork int, mark float32) func(int) float32 {
+		return func(pos int) float32 {
+			if pos < fork {
+				return 0
+			}
+			return mark
+		}
+	}
+	for _, start := range []int{0, 1, 126, PageLen, PageLen + 1} {
+		for back := 1; back <= 4; back++ {
+			b := NewBudget(1 << 20)
+			s := NewWithin(b, shape, 1000)
+			if start > 0 {
+				step(t, s, start, 0, true)
+			}
+			s.Mark(start+1, start+back, start+5)
+			step(t, s, 5, 0, true)
+			snap, err := s.Snapshot(start + back)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Rewind(start + back); err != nil {
+				t.Fatal(err)
+			}
+			check(t, s, "rewound", plain)
+			step(t, s, 200, 3000, true)
+			check(t, s, "rewound and continued", from(start+back, 3000))
+			if err := s.Rewind(start + back); err == nil {
+				t.Fatal("a mark outlived the step after it")
+			}
+			s.Release()
+			c := snap.Clone()
+			check(t, c, "clone of a snapshot", plain)
+			step(t, c, 200, 4000, true)
+			check(t, c, "clone of a snapshot, continued", from(start+back, 4000))
+			check(t, snap, "snapshot", plain)
+			c.Release()
+			snap.Release()
+			if b.Used() != 0 {
+				t.Errorf("%d bytes are still used", b.Used())
+			}
+		}
+	}
+	s := New(shape, 100)
+	s.Mark(3)
+	step(t, s, 5, 0, false)
+	if s.Rewind(3) == nil {
+		t.Error("a mark of an abandoned step counts")
+	}
+	if _, err := s.Snapshot(2); err == nil {
+		t.Error("a snapshot of where there is no mark")
+	}
 }
 
 func TestLimit(t *testing.T) {
