@@ -29,6 +29,9 @@ type Request struct {
 	// Logprobs asks for [Chunk.Tokens], TopLogprobs for so many alternatives to each.
 	Logprobs    bool
 	TopLogprobs int
+	// Watch asks for [Chunk.Tokens] of the tokens that the model chose itself, without
+	// those that a grammar forced, which are still read in one step. Logprobs is more.
+	Watch bool
 
 	// Schema, if set, is a JSON Schema: the answer is JSON that satisfies it, by
 	// construction as far as docs/structured-output.md says "held".
@@ -203,6 +206,7 @@ type answer struct {
 	stop stopper
 
 	guide   *guide // nil without a grammar
+	chose   bool   // the token was sampled, not forced
 	left    int    // tokens that may still come
 	stopped bool   // by a stop string
 
@@ -219,12 +223,14 @@ type pending struct {
 // sampled, in dst. With log-probabilities every token is sampled, so that each
 // has its own.
 func (a *answer) next(logits []float32, dst []int32) ([]int32, error) {
+	a.chose = true
 	if a.guide == nil {
 		id, err := a.smp.Sample(logits)
 		return append(dst, id), err
 	}
 	if !a.r.Logprobs {
 		if run := a.guide.forced(); len(run) > 0 {
+			a.chose = false
 			return run[:min(len(run), a.left)], nil
 		}
 	}
@@ -277,7 +283,7 @@ func (a *answer) add(id int32) (stopped bool, err error) {
 	}
 	from := a.made
 	a.made += len(text)
-	if a.r.Logprobs {
+	if a.r.Logprobs || a.r.Watch && a.chose {
 		a.pending = append(a.pending, pending{a.logprob(id), from, a.made})
 	}
 	pass, stopped := a.stop.push(text)
