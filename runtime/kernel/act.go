@@ -6,18 +6,42 @@ import "math"
 // plain, column after column, or in groups of groupCols columns side by side, as
 // the tiles of package kernel want them; columns past the last are zero.
 type activations struct {
-	grouped bool
-	q       []int8    // [n][cols], or [groups][cols/4][groupCols][4]
-	d       []float32 // [n][cols/32], or [groups][cols/32][groupCols]: scales
-	dsum    []float32 // as d: d times the sum of the block's q
-	late    []float32 // [n][cols/16], plain and for types with minimums for each 16: d times the sum of these
-	size    int       // elements that share a weight's scale: 32 or 16
+	kind kind
+	q    []int8    // [n][cols], or [groups][cols/4][groupCols][4]
+	d    []float32 // [n][cols/32], or [groups][cols/32][groupCols]: scales
+	dsum []float32 // as d: d times the sum of the block's q
+	late []float32 // [n][cols/16], plain and for types with minimums for each 16: d times the sum of these
 
-	// bias is what the offset of the weights adds to a sum, negated: for groups
-	// -128 times the sum of each size elements, [groups][cols/size][groupCols];
-	// for the column routines their own offset times it, [cols/size].
-	bias   []int32
-	column bool // plain, with bias
+	// bias is what the offset of the weights adds to a sum, negated: -offset times
+	// the sum of each size elements, as d.
+	bias []int32
+}
+
+// A kind is the form in which a product wants its columns: the zero kind as they
+// are.
+type kind struct {
+	grouped bool
+	late    bool
+	size    int   // elements that share a weight's scale: 32 or 16
+	offset  int32 // what the integers of the weights have added
+}
+
+// kind returns the form in which products with w want the n columns.
+func (s *Scratch) kind(w *Weight) kind {
+	k := kind{size: scaleSize(w.Type)}
+	switch {
+	case w.float():
+		return kind{}
+	case w.packed && havePacked(w.Type):
+		k.grouped, k.offset = s.n > 1, offset(w.Type)
+	case w.packed:
+	case haveTile() && (s.n > 1 || hasPack(w.Type) && !haveColumn(w.Type) && !haveRow(w.Type)):
+		k.grouped, k.offset = true, 128
+	case s.n == 1 && haveColumn(w.Type) && w.Rows >= panelRows:
+		k.offset = offset(w.Type)
+	}
+	k.late = hasLate(w.Type)
+	return k
 }
 
 // smallest is the magnitude below which a block counts as zero, so that 127
@@ -55,25 +79,21 @@ func sum8(q []int8) int32 {
 	return sum
 }
 
-// quantize rounds the columns of the product in progress.
-func (s *Scratch) quantize(p *Pool) {
-	a, n, blocks := &s.act, s.n, s.w.Cols/32
-	a.size = scaleSize(s.w.Type)
-	a.grouped = haveTile() && (s.n > 1 || hasPack(s.w.Type) && !haveColumn(s.w.Type) && !haveRow(s.w.Type))
-	if a.grouped {
-		groups := (s.n + groupCols - 1) / groupCols
+// quantize rounds the columns of the products in progress.
+func (s *Scratch) quantize(p *Pool, k kind) {
+	a, n, blocks := &s.act, s.n, s.cols/32
+	a.kind = k
+	groups := (n + groupCols - 1) / groupCols
+	if k.grouped {
 		n = groups * groupCols
-		a.bias = grow(a.bias, n*s.w.Cols/a.size)
-		a.q, a.d, a.dsum = grow(a.q, n*s.w.Cols), grow(a.d, n*blocks), grow(a.dsum, n*blocks)
+	}
+	a.q, a.d, a.dsum = grow(a.q, n*s.cols), grow(a.d, n*blocks), grow(a.dsum, n*blocks)
+	a.bias = grow(a.bias, n*s.cols/k.size)
+	if k.grouped {
 		p.RunWorkers(groups, s.groups)
 		return
 	}
-	a.q, a.d, a.dsum = grow(a.q, n*s.w.Cols), grow(a.d, n*blocks), grow(a.dsum, n*blocks)
-	a.column = n == 1 && haveColumn(s.w.Type)
-	if a.column {
-		a.bias = grow(a.bias, s.w.Cols/a.size)
-	}
-	if hasLate(s.w.Type) {
+	if k.late {
 		a.late = grow(a.late, 2*n*blocks)
 	}
 	p.RunWorkers(n, s.columns)
@@ -81,38 +101,37 @@ func (s *Scratch) quantize(p *Pool) {
 
 // quantizeColumn rounds column c into the plain layout.
 func (s *Scratch) quantizeColumn(worker, c int) {
-	a, wk, cols := &s.act, &s.workers[worker], s.w.Cols
+	a, wk, cols := &s.act, &s.workers[worker], s.cols
 	blocks := cols / 32
-	d := a.d[c*blocks:][:blocks]
-	wk.sums16 = grow(wk.sums16, 2*blocks)
-	quantizeBlocks(a.q[c*cols:][:cols], d, wk.sums16, s.x[c*cols:][:cols])
-	switch o := -offset(s.w.Type); {
-	case a.column && a.size == 16:
-		for i, sum := range wk.sums16 {
-			a.bias[i] = o * sum
-		}
-	case a.column:
-		for b := range a.bias {
-			a.bias[b] = o * (wk.sums16[2*b] + wk.sums16[2*b+1])
+	d, dsum := a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks]
+	sums := wk.sums16[:2*blocks]
+	quantizeBlocks(a.q[c*cols:][:cols], d, sums, s.x[c*cols:][:cols])
+	for b := range dsum {
+		dsum[b] = d[b] * float32(sums[2*b]+sums[2*b+1])
+	}
+	switch o := -a.kind.offset; {
+	case o == 0:
+	case a.kind.size == 16:
+		for i, sum := range sums {
+			a.bias[2*c*blocks+i] = o * sum
 		}
 	default:
-		dsum := a.dsum[c*blocks:][:blocks]
-		for b := range dsum {
-			dsum[b] = d[b] * float32(wk.sums16[2*b]+wk.sums16[2*b+1])
+		for b := range blocks {
+			a.bias[c*blocks+b] = o * (sums[2*b] + sums[2*b+1])
 		}
-		if hasLate(s.w.Type) {
-			late := a.late[2*c*blocks:][:2*blocks]
-			for i, sum := range wk.sums16 {
-				late[i] = d[i/2] * float32(sum)
-			}
+	}
+	if a.kind.late {
+		late := a.late[2*c*blocks:][:2*blocks]
+		for i, sum := range sums {
+			late[i] = d[i/2] * float32(sum)
 		}
 	}
 }
 
 // quantizeGroup rounds the columns of group g into the grouped layout.
 func (s *Scratch) quantizeGroup(worker, g int) {
-	a, wk, cols := &s.act, &s.workers[worker], s.w.Cols
-	blocks, per := cols/32, 32/a.size
+	a, wk, cols := &s.act, &s.workers[worker], s.cols
+	blocks, per, o := cols/32, 32/a.kind.size, -a.kind.offset
 	q := a.q[g*groupCols*cols:][:groupCols*cols]
 	d, dsum := a.d[g*groupCols*blocks:][:groupCols*blocks], a.dsum[g*groupCols*blocks:][:groupCols*blocks]
 	bias := a.bias[g*groupCols*blocks*per:][:groupCols*blocks*per]
@@ -123,7 +142,7 @@ func (s *Scratch) quantizeGroup(worker, g int) {
 		clear(dsum)
 		clear(bias)
 	}
-	wk.q, wk.d, wk.sums16 = grow(wk.q, cols), grow(wk.d, blocks), grow(wk.sums16, 2*blocks)
+	wk.q, wk.d, wk.sums16 = wk.q[:cols], wk.d[:blocks], wk.sums16[:2*blocks]
 	for c := range have {
 		quantizeBlocks(wk.q, wk.d, wk.sums16, s.x[(g*groupCols+c)*cols:][:cols])
 		interleave(q[4*c:], wk.q)
@@ -132,9 +151,9 @@ func (s *Scratch) quantizeGroup(worker, g int) {
 			d[groupCols*b+c] = f
 			dsum[groupCols*b+c] = f * float32(lo+hi)
 			if per == 2 {
-				bias[2*groupCols*b+c], bias[2*groupCols*b+groupCols+c] = -128*lo, -128*hi
+				bias[2*groupCols*b+c], bias[2*groupCols*b+groupCols+c] = o*lo, o*hi
 			} else {
-				bias[groupCols*b+c] = -128 * (lo + hi)
+				bias[groupCols*b+c] = o * (lo + hi)
 			}
 		}
 	}

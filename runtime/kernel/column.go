@@ -31,9 +31,9 @@ func offset(t quant.Type) int32 {
 
 // multiplyColumn computes rows [r0, r1) of a product with one column, or none
 // and returns false.
-func (s *Scratch) multiplyColumn(wk *worker, r0, r1 int) bool {
-	w, a := s.w, &s.act
-	if !a.column || w.Rows < panelRows {
+func (s *Scratch) multiplyColumn(wk *worker, pt *part, r0, r1 int) bool {
+	w, a := pt.w, &s.act
+	if a.kind.offset == 0 || w.Rows < panelRows {
 		return false
 	}
 	t := &wk.column
@@ -43,11 +43,11 @@ func (s *Scratch) multiplyColumn(wk *worker, r0, r1 int) bool {
 		first := min(r0, w.Rows-panelRows) // the last panel begins among rows that are done
 		t.w, t.dst = &w.data[first*w.stride], &wk.tile[0]
 		if first == r0 {
-			t.dst = &s.dst[r0]
+			t.dst = &pt.dst[r0]
 		}
 		column(t, w.Type)
 		if first != r0 {
-			copy(s.dst[r0:r1], wk.tile[r0-first:panelRows])
+			copy(pt.dst[r0:r1], wk.tile[r0-first:panelRows])
 		}
 	}
 	return true

@@ -17,12 +17,12 @@ type floatArgs struct {
 const floatRows, floatCols = 4, 4
 
 // multiplyFloat computes rows [r0, r1) of a product with float weights.
-func (s *Scratch) multiplyFloat(wk *worker, r0, r1 int) {
+func (s *Scratch) multiplyFloat(wk *worker, pt *part, r0, r1 int) {
 	if !haveFloatTile() {
-		s.multiplyFloatRows(wk, r0, r1)
+		s.multiplyFloatRows(wk, pt, r0, r1)
 		return
 	}
-	w, t := s.w, &wk.float
+	w, t := pt.w, &wk.float
 	t.n, t.dst, t.xstride = w.Cols, &wk.tile[0], 4*w.Cols
 	for c := 0; c < s.n; {
 		cols := floatCols
@@ -38,7 +38,7 @@ func (s *Scratch) multiplyFloat(wk *worker, r0, r1 int) {
 			}
 			floatTile(t, w.Type, cols)
 			for i := range cols {
-				copy(s.dst[(c+i)*w.Rows+r:][:rows], wk.tile[floatRows*i:])
+				copy(pt.dst[(c+i)*w.Rows+r:][:rows], wk.tile[floatRows*i:])
 			}
 			r += rows
 		}
@@ -47,13 +47,13 @@ func (s *Scratch) multiplyFloat(wk *worker, r0, r1 int) {
 }
 
 // multiplyFloatRows computes rows [r0, r1) by way of their float32 values.
-func (s *Scratch) multiplyFloatRows(wk *worker, r0, r1 int) {
-	w := s.w
+func (s *Scratch) multiplyFloatRows(wk *worker, pt *part, r0, r1 int) {
+	w := pt.w
 	wk.floats = grow(wk.floats, w.Cols)
 	for r := r0; r < r1; r++ {
 		widen(w.Type, wk.floats, w.row(r))
 		for c := range s.n {
-			s.dst[c*w.Rows+r] = Dot(s.x[c*w.Cols:][:w.Cols], wk.floats)
+			pt.dst[c*w.Rows+r] = Dot(s.x[c*w.Cols:][:w.Cols], wk.floats)
 		}
 	}
 }

@@ -1,23 +1,11 @@
 package kernel
 
-// multiplyQuantized computes rows [r0, r1) of a product with quantised weights
-// in the fastest way there is for it. All ways give the same bits.
-func (s *Scratch) multiplyQuantized(wk *worker, r0, r1 int) {
-	if s.act.grouped {
-		s.multiplyTiles(wk, r0, r1)
-		return
-	}
-	if !s.multiplyColumn(wk, r0, r1) {
-		s.multiplyRowByRow(wk, r0, r1)
-	}
-}
-
 // multiplyTiles computes rows [r0, r1), a chunk at most, panel by panel. The
 // panels are unpacked once; each group of columns then meets all of them while
 // it is in the nearest cache.
-func (s *Scratch) multiplyTiles(wk *worker, r0, r1 int) {
-	w, a := s.w, &s.act
-	blocks, per := w.Cols/32, 32/a.size
+func (s *Scratch) multiplyTiles(wk *worker, pt *part, r0, r1 int) {
+	w, a, size := pt.w, &s.act, s.act.kind.size
+	blocks, per := w.Cols/32, 32/size
 	panels := wk.panels[:(r1-r0+panelRows-1)/panelRows]
 	for i := range panels {
 		panels[i].pack(w, r0+i*panelRows)
@@ -34,14 +22,14 @@ func (s *Scratch) multiplyTiles(wk *worker, r0, r1 int) {
 			if p.min != nil {
 				t.min = &p.min[0]
 			}
-			tile(t, cols, a.size)
+			tile(t, cols, size)
 			if p.late != nil {
 				addLate(wk.tile[:], p.late, a.d[g:], a.bias[g*per:], cols)
 			}
 			r := r0 + i*panelRows
 			rows := min(panelRows, w.Rows-r)
 			for c := range cols {
-				copy(s.dst[(c0+c)*w.Rows+r:][:rows], wk.tile[c*panelRows:])
+				copy(pt.dst[(c0+c)*w.Rows+r:][:rows], wk.tile[c*panelRows:])
 			}
 		}
 	}

@@ -20,15 +20,14 @@ type Pool struct {
 	// by workers that joined through state.
 	f    func(i int)
 	fw   func(worker, i int) // used if f is nil
-	n    int64
-	next atomic.Int64 // first iteration nobody has claimed
+	left []share             // iterations nobody has claimed, by worker
 
 	// state is round<<32 | open<<31 | joined workers.
 	state  atomic.Uint64
 	closed atomic.Bool
 	asleep atomic.Int32
 	wake   chan struct{} // a token per worker to be woken; stale ones are harmless
-	left   chan struct{} // says that the last joined worker has left
+	gone   chan struct{} // says that the last joined worker has left
 	exited sync.WaitGroup
 }
 
@@ -48,7 +47,8 @@ const spins = 8 << 10
 func NewPool(threads int) *Pool {
 	p := &Pool{threads: max(1, threads)}
 	p.wake = make(chan struct{}, p.threads)
-	p.left = make(chan struct{}, 1)
+	p.gone = make(chan struct{}, 1)
+	p.left = make([]share, p.threads)
 	for w := 1; w < p.threads; w++ {
 		p.exited.Go(func() { p.work(w) })
 	}
@@ -64,7 +64,7 @@ func (p *Pool) Threads() int {
 	return p.threads
 }
 
-// Run calls f(i) once for every i in [0, n) and returns when all calls have
+// Run calls f(i) once for every i in [0, n), n less than 1<<31, and returns when all calls have
 // returned. Calls run in any order and at the same time, at most Threads of
 // them. f must not call Run on the same pool, and must not panic. A nil pool
 // runs the loop in the caller.
@@ -85,8 +85,10 @@ func (p *Pool) run(n int, f func(i int), fw func(worker, i int)) {
 		inline(n, f, fw)
 		return
 	}
-	p.f, p.fw, p.n = f, fw, int64(n)
-	p.next.Store(0)
+	p.f, p.fw = f, fw
+	for w := range p.left {
+		p.left[w].set(w*n/p.threads, (w+1)*n/p.threads)
+	}
 	p.state.Store((p.state.Load()&^(poolRound-1) + poolRound) | poolOpen)
 	for range min(n-1, int(p.asleep.Load())) {
 		select {
@@ -109,17 +111,50 @@ func inline(n int, f func(i int), fw func(worker, i int)) {
 	}
 }
 
-// claim runs iterations until none is left.
+// claim runs iterations until none is left: first the worker's own share in
+// order, so that it walks through memory, then the ends of the others'.
 func (p *Pool) claim(worker int) {
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.n {
-			return
+	for k := range p.threads {
+		from := &p.left[(worker+k)%p.threads]
+		for {
+			i, ok := from.take(k > 0)
+			if !ok {
+				break
+			}
+			if p.f != nil {
+				p.f(i)
+			} else {
+				p.fw(worker, i)
+			}
 		}
-		if p.f != nil {
-			p.f(int(i))
-		} else {
-			p.fw(worker, int(i))
+	}
+}
+
+// A share is a range of iterations, taken from both ends. It fills a cache line
+// of its own.
+type share struct {
+	span atomic.Uint64 // end<<32 | begin
+	_    [56]byte
+}
+
+func (s *share) set(begin, end int) { s.span.Store(uint64(end)<<32 | uint64(begin)) }
+
+// take claims the first iteration, or the last.
+func (s *share) take(last bool) (i int, ok bool) {
+	for {
+		span := s.span.Load()
+		begin, end := uint32(span), uint32(span>>32)
+		switch {
+		case begin >= end:
+			return 0, false
+		case last:
+			if s.span.CompareAndSwap(span, span-1<<32) {
+				return int(end - 1), true
+			}
+		default:
+			if s.span.CompareAndSwap(span, span+1) {
+				return int(begin), true
+			}
 		}
 	}
 }
@@ -133,7 +168,7 @@ func (p *Pool) finish() {
 		}
 	}
 	for p.state.Load()&poolJoined != 0 {
-		<-p.left
+		<-p.gone
 	}
 }
 
@@ -151,7 +186,7 @@ func (p *Pool) work(worker int) {
 			p.claim(worker)
 			if p.state.Add(^uint64(0))&(poolOpen|poolJoined) == 0 {
 				select {
-				case p.left <- struct{}{}:
+				case p.gone <- struct{}{}:
 				default:
 				}
 			}

@@ -4,18 +4,23 @@ import "github.com/sluice-ai/sluice/runtime/quant"
 
 // multiplyRowByRow computes rows [r0, r1) of a product with quantised weights
 // from the plain layout of the activations.
-func (s *Scratch) multiplyRowByRow(wk *worker, r0, r1 int) {
-	w, a := s.w, &s.act
+func (s *Scratch) multiplyRowByRow(wk *worker, pt *part, r0, r1 int) {
+	w, a := pt.w, &s.act
 	blocks := w.Cols / 32
 	for r := r0; r < r1; r++ {
-		row := w.row(r)
+		var row []byte
+		if w.packed {
+			row = w.fileRow(wk.file[:quant.RowBytes(w.Type, w.Cols)], r)
+		} else {
+			row = w.row(r)
+		}
 		direct := haveRow(w.Type)
 		if !direct {
 			wk.row.unpack(w.Type, row, w.Cols)
 		}
 		for c := range s.n {
 			q, d, dsum := a.q[c*w.Cols:][:w.Cols], a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks]
-			dst := &s.dst[c*w.Rows+r]
+			dst := &pt.dst[c*w.Rows+r]
 			if direct {
 				*dst = dotRow(w.Type, row, q, d)
 				continue

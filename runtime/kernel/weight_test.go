@@ -120,10 +120,18 @@ func TestMatMulQuantizedExact(t *testing.T) {
 					}
 					x := guardedFloats(t, randomFloats(n*cols, r))
 					dst := guardedFloats(t, make([]float32, n*rows))
-					w.MatMul(p, dst, x, n, &s)
-					for i, v := range want(w, x, n) {
-						if math.Float32bits(v) != math.Float32bits(dst[i]) {
-							t.Fatalf("column %d row %d: %g, want %g", i/rows, i%rows, dst[i], v)
+					expect := want(w, x, n)
+					ways := []*Weight{w}
+					if size := w.PackedBytes(); size > 0 {
+						ways = append(ways, w.Pack(p, guardedBytes(t, make([]byte, size))))
+					}
+					for _, w := range ways {
+						clear(dst)
+						w.MatMul(p, dst, x, n, &s)
+						for i, v := range expect {
+							if math.Float32bits(v) != math.Float32bits(dst[i]) {
+								t.Fatalf("packed %v, column %d row %d: %g, want %g", w.packed, i/rows, i%rows, dst[i], v)
+							}
 						}
 					}
 				})

@@ -1,0 +1,9 @@
+//go:build purego || !amd64
+
+package kernel
+
+import "github.com/sluice-ai/sluice/runtime/quant"
+
+func havePacked(quant.Type) bool { return false }
+
+func packed(*packedArgs, quant.Type, int) { panic("kernel: no packed routine") }

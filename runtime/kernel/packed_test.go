@@ -1,0 +1,87 @@
+package kernel
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/sluice-ai/sluice/runtime/quant"
+)
+
+// TestPackedRows takes every row out of a packed matrix again.
+func TestPackedRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	p := NewPool(2)
+	defer p.Close()
+	for _, qt := range []quant.Type{quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K} {
+		for _, rows := range []int{1, 16, 33} {
+			const cols = 512
+			w, err := NewWeight(qt, rows, cols, randomBlocks(qt, rows*cols, r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			packed := w.Pack(p, guardedBytes(t, make([]byte, w.PackedBytes())))
+			if packed.Packable() {
+				t.Errorf("%v: a packed matrix can be packed again", qt)
+			}
+			row, got := make([]byte, w.stride), make([]float32, cols)
+			want := make([]float32, cols)
+			for i := range rows {
+				if !bytes.Equal(packed.fileRow(row, i), w.row(i)) {
+					t.Fatalf("%v of %d rows: row %d comes back changed", qt, rows, i)
+				}
+				w.Row(i, want)
+				packed.Row(i, got)
+				for j := range want {
+					if math.Float32bits(got[j]) != math.Float32bits(want[j]) {
+						t.Fatalf("%v of %d rows: row %d, element %d is %g, not %g", qt, rows, i, j, got[j], want[j])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestMultiplySeveral multiplies matrices of several types and sizes with the same
+// columns at once, packed and not.
+func TestMultiplySeveral(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	p := NewPool(3)
+	defer p.Close()
+	const cols = 512
+	each(t, func(t *testing.T) {
+		var s Scratch
+		for _, n := range []int{1, 3, 8, 21} {
+			x := randomFloats(n*cols, r)
+			var products []Product
+			var alone [][]float32
+			for i, qt := range []quant.Type{quant.Q4_K, quant.Q4_K, quant.Q6_K, quant.Q4_0, quant.Q8_0, quant.F16, quant.Q4_0} {
+				rows := 40 + 100*i
+				data := make([]byte, quant.RowBytes(qt, rows*cols))
+				if qt != quant.F16 {
+					copy(data, randomBlocks(qt, rows*cols, r))
+				}
+				w, err := NewWeight(qt, rows, cols, data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				one := make([]float32, n*rows)
+				w.MatMul(p, one, x, n, &s)
+				alone = append(alone, one)
+				if i%2 == 0 && w.PackedBytes() > 0 {
+					w = w.Pack(p, make([]byte, w.PackedBytes()))
+				}
+				products = append(products, Product{w, make([]float32, n*rows)})
+			}
+			s.Multiply(p, x, n, products)
+			for i, pr := range products {
+				for j, v := range pr.Dst {
+					if math.Float32bits(v) != math.Float32bits(alone[i][j]) {
+						t.Fatalf("n=%d, matrix %d (%v): element %d is %g, alone %g", n, i, pr.Weight.Type, j, v, alone[i][j])
+					}
+				}
+			}
+		}
+	})
+}
