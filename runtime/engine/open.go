@@ -35,6 +35,10 @@ type Options struct {
 	// KV is how keys and values are kept: "f16", "q8_0" (about half of that), or
 	// "f32". Default "f16".
 	KV string
+	// Unpacked leaves the weights as the file has them instead of laying them out
+	// for this machine when the model is opened: slower, but the pages of the file are
+	// shared with other processes, and given up by the system when memory is short.
+	Unpacked bool
 	// Adapters are LoRA adapters in GGUF, applied together.
 	Adapters []Adapter
 	// Parallel is how many generations run at once, taking turns. Default 4.
@@ -151,11 +155,18 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 	o.Parallel = cmp.Or(o.Parallel, 4)
 	o.Queue = cmp.Or(o.Queue, 64)
 
+	pool := kernel.NewPool(o.Threads)
+	if !o.Unpacked {
+		if err := net.Pack(pool, f.Release); err != nil {
+			pool.Close()
+			return nil, err
+		}
+	}
 	m := &Model{
 		files: files, net: net, tok: tok, shape: shape, budget: budget, opts: o,
 		slots: gate{capacity: o.Parallel, room: max(o.Queue, 0)},
 		steps: gate{capacity: 1, room: -1},
-		pool:  kernel.NewPool(o.Threads),
+		pool:  pool,
 	}
 	m.grammars = newGrammars(func() *grammar.Vocab { return grammar.NewVocab(tok, net.Vocab) })
 	m.work = lfm2.NewWork(net, m.pool, maxBatch)
@@ -216,7 +227,7 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.pool.Close()
-	return closeAll(m.files)
+	return errors.Join(m.net.Close(), closeAll(m.files))
 }
 
 // tokensPerStep returns how many tokens of a prompt make a step of about stepGoal.

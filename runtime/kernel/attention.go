@@ -49,7 +49,10 @@ func Rope(x, cos, sin []float32) {
 // [d][3]), and state[2][d] what the last two tokens left, oldest first. With
 // s = B*x it sets dst = C * (taps[0]*state[0] + taps[1]*state[1] + taps[2]*s) and
 // shifts s into state. It panics if a slice is too short.
-func ConvStep(dst, bcx, taps, state []float32) {
+func ConvStep(dst, bcx, taps, state []float32) { ConvChannels(dst, bcx, taps, state, 0, len(dst)) }
+
+// ConvChannels is ConvStep for the channels [from, to) alone.
+func ConvChannels(dst, bcx, taps, state []float32, from, to int) {
 	d := len(dst)
-	conv(dst, bcx[:3*d], taps[:3*d], state[:2*d])
+	conv(dst, bcx[:3*d], taps[:3*d], state[:2*d], from, to)
 }

@@ -64,14 +64,12 @@ func maxAVX2(x *float32, n int) float32
 //go:noescape
 func scaleAVX2(a float32, x *float32, n int)
 
-func conv(dst, bcx, taps, state []float32) {
-	n := len(dst) &^ 7
-	if !useAVX2 || n == 0 {
-		n = 0
-	} else {
-		convAVX2(&dst[0], &bcx[0], &taps[0], &state[0], len(dst), n)
+func conv(dst, bcx, taps, state []float32, from, to int) {
+	if n := (to - from) &^ 7; useAVX2 && n > 0 {
+		convAVX2(&dst[from], &bcx[from], &taps[from], &state[from], len(dst), n)
+		from += n
 	}
-	convGeneric(dst, bcx, taps, state, n)
+	convGeneric(dst, bcx, taps, state, from, to)
 }
 
 func rope(x, cos, sin []float32) {

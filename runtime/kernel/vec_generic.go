@@ -68,13 +68,13 @@ func ropeGeneric(x, cos, sin []float32) {
 	}
 }
 
-// convGeneric is ConvStep from channel first on.
-func convGeneric(dst, bcx, taps, state []float32, first int) {
+// convGeneric is ConvChannels.
+func convGeneric(dst, bcx, taps, state []float32, from, to int) {
 	d := len(dst)
 	b, c, x := bcx[:d], bcx[d:2*d], bcx[2*d:3*d]
 	t0, t1, t2 := taps[:d], taps[d:2*d], taps[2*d:3*d]
 	s0, s1 := state[:d], state[d:2*d]
-	for i := first; i < d; i++ {
+	for i := from; i < to; i++ {
 		s := b[i] * x[i]
 		z := float32(t0[i]*s0[i]) + float32(t1[i]*s1[i]) + float32(t2[i]*s)
 		dst[i] = c[i] * z

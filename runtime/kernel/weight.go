@@ -34,6 +34,12 @@ func NewWeight(t quant.Type, rows, cols int, data []byte) (*Weight, error) {
 	return &Weight{Type: t, Rows: rows, Cols: cols, data: data, stride: stride}, nil
 }
 
+// Data returns the bytes of the matrix, which are not to be changed.
+func (w *Weight) Data() []byte { return w.data }
+
+// Packed reports whether the matrix is one that Pack made.
+func (w *Weight) Packed() bool { return w.packed }
+
 // Bytes returns the size of the matrix, in the file or packed.
 func (w *Weight) Bytes() int { return len(w.data) }
 
@@ -43,7 +49,14 @@ func (w *Weight) row(i int) []byte { return w.data[i*w.stride:][:w.stride:w.stri
 func (w *Weight) Row(i int, dst []float32) {
 	var row []byte
 	if w.packed {
-		row = w.fileRow(make([]byte, quant.RowBytes(w.Type, w.Cols)), i)
+		var buf [4096]byte
+		row = buf[:]
+		if size := quant.RowBytes(w.Type, w.Cols); size <= len(buf) {
+			row = buf[:size]
+		} else {
+			row = make([]byte, size)
+		}
+		row = w.fileRow(row, i)
 	} else {
 		row = w.row(i)
 	}

@@ -9,7 +9,10 @@ import (
 	"github.com/sluice-ai/sluice/runtime/state"
 )
 
-var benchModel = flag.String("model", "", "GGUF file to measure instead of a tiny model")
+var (
+	benchModel  = flag.String("model", "", "GGUF file to measure instead of a tiny model")
+	benchPacked = flag.Bool("packed", true, "measure with the weights packed")
+)
 
 func benchmarkModel(b *testing.B) *Model {
 	if *benchModel == "" {
@@ -24,6 +27,12 @@ func benchmarkModel(b *testing.B) *Model {
 	m, err := Load(f)
 	if err != nil {
 		b.Fatal(err)
+	}
+	if *benchPacked {
+		if err := m.Pack(testPool(b), f.Release); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = m.Close() })
 	}
 	return m
 }

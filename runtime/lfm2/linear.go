@@ -36,6 +36,29 @@ func (w *Work) times(l *linear, dst, x []float32, n int) {
 	}
 }
 
+// A term is one matrix of several that multiply the same columns, and where its
+// product goes.
+type term struct {
+	l   *linear
+	dst []float32
+}
+
+// together is times for several matrices.
+func (w *Work) together(x []float32, n int, terms ...term) {
+	products := w.products[:0]
+	for _, t := range terms {
+		if len(t.l.sides) > 0 {
+			w.times(t.l, t.dst, x, n)
+			continue
+		}
+		products = append(products, kernel.Product{Weight: t.l.Weight, Dst: t.dst})
+	}
+	if len(products) > 0 {
+		w.scratch.Multiply(w.pool, x, n, products)
+	}
+	clear(products)
+}
+
 // addSide adds scale * B low to dst[n][rows].
 func (w *Work) addSide(s *side, dst []float32, n int) {
 	w.wide = grow(w.wide, n*s.b.Rows)

@@ -16,6 +16,7 @@ type Model struct {
 	norm   []float32 // [d], the final norm, called token_embd_norm in files
 	output linear    // [V][d], embed's matrix if tied
 	layers []layer
+	arena  *kernel.Arena // of Pack; nil before it
 }
 
 type layer struct {

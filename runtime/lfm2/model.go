@@ -38,20 +38,25 @@ func (m *Model) Forward(ctx context.Context, w *Work, batch []Span) error {
 			return err
 		}
 		layer := &m.layers[l]
-		w.norm(layer.attnNorm) // u = rms(x)
+		if l == 0 {
+			w.norm(layer.attnNorm) // u = rms(x)
+		}
 		if layer.conv != nil {
 			w.shortConv(l, layer.conv) // y = ShortConv(u)
 		} else {
 			w.attention(l, layer.attn) // y = Attn(u)
 		}
-		kernel.Add(w.y[:n*m.Dim], w.x) // x += y
-		w.norm(layer.ffnNorm)
+		w.add(layer.ffnNorm) // x += y, u = rms(x)
 		if layer.experts != nil {
 			w.mixture(layer.experts)
 		} else {
 			w.feedForward(layer.ffn, m.FFN, w.y, w.u, n)
 		}
-		kernel.Add(w.y[:n*m.Dim], w.x)
+		if l+1 < len(m.layers) {
+			w.add(m.layers[l+1].attnNorm)
+		} else {
+			w.add(nil)
+		}
 	}
 	if rows > 0 {
 		w.logits(rows)
@@ -97,10 +102,38 @@ func (m *Model) check(w *Work, batch []Span) (n, rows int, err error) {
 
 // norm sets u = rms(x) * weight, row by row.
 func (w *Work) norm(weight []float32) {
+	w.weight = weight
+	w.each(w.normRow)
+}
+
+// add adds y to x and sets u = rms(x) * weight, but for a nil weight.
+func (w *Work) add(weight []float32) {
+	w.weight = weight
+	w.each(w.addRow)
+}
+
+func (w *Work) normOne(t int) {
 	d := w.model.Dim
-	for t := range w.n {
-		kernel.RMSNorm(w.u[t*d:][:d], w.x[t*d:][:d], weight, w.model.Eps)
+	kernel.RMSNorm(w.u[t*d:][:d], w.x[t*d:][:d], w.weight, w.model.Eps)
+}
+
+func (w *Work) addOne(t int) {
+	d := w.model.Dim
+	kernel.Add(w.y[t*d:][:d], w.x[t*d:][:d])
+	if w.weight != nil {
+		w.normOne(t)
 	}
+}
+
+// each runs f for every token of the batch, in any order.
+func (w *Work) each(f func(t int)) {
+	if w.n < 4 { // some hundred nanoseconds each: not worth another thread
+		for t := range w.n {
+			f(t)
+		}
+		return
+	}
+	w.pool.Run(w.n, f)
 }
 
 // shortConv sets y to the gated short convolution of u.
@@ -112,28 +145,44 @@ func (w *Work) norm(weight []float32) {
 func (w *Work) shortConv(l int, c *shortConv) {
 	m, n := w.model, w.n
 	w.times(&c.in, w.bcx, w.u, n)
-	for t := range n {
-		s := &w.rows[t]
-		dst, bcx := w.u[t*m.Dim:][:m.Dim], w.bcx[t*3*m.Dim:][:3*m.Dim]
-		convStep(dst, bcx, c.taps, s.seq.Conv(l)) // rows of a sequence are in order
-		if s.seq.Marked() {
-			s.seq.Pass(l, s.pos)
+	w.layer, w.conv = l, c
+	if parts := (m.Dim + channels - 1) / channels; n < 4 {
+		for i := range parts {
+			w.convPart(i)
 		}
+	} else {
+		w.pool.Run(parts, w.convPart)
 	}
 	w.times(&c.out, w.y, w.u, n)
 }
 
-// convStep advances the convolution by one token: dst [d] from bcx [3][d],
-// taps [K][d] and past [K-1][d], into which s is shifted.
-func convStep(dst, bcx, taps, past []float32) {
+// channels is how many channels of a convolution one thread takes at once.
+const channels = 128
+
+// convSome advances the i-th channels by all tokens; those of a sequence are in order.
+func (w *Work) convSome(i int) {
+	d := w.model.Dim
+	from, to := i*channels, min((i+1)*channels, d)
+	for t := range w.n {
+		seq := w.rows[t].seq
+		convStep(w.u[t*d:][:d], w.bcx[t*3*d:][:3*d], w.conv.taps, seq.Conv(w.layer), from, to)
+		if seq.Marked() {
+			seq.Pass(w.layer, w.rows[t].pos, from, to)
+		}
+	}
+}
+
+// convStep advances the convolution's channels [from, to) by one token: dst [d] from
+// bcx [3][d], taps [K][d] and past [K-1][d], into which s is shifted.
+func convStep(dst, bcx, taps, past []float32, from, to int) {
 	d := len(dst)
 	if len(taps) == 3*d {
-		kernel.ConvStep(dst, bcx, taps, past)
+		kernel.ConvChannels(dst, bcx, taps, past, from, to)
 		return
 	}
 	b, c, x := bcx[:d], bcx[d:2*d], bcx[2*d:]
 	k := len(taps) / d
-	for i := range dst {
+	for i := from; i < to; i++ {
 		s := b[i] * x[i]
 		z := taps[(k-1)*d+i] * s
 		for j := range k - 1 {
@@ -152,27 +201,30 @@ func convStep(dst, bcx, taps, past []float32) {
 //	q = rope(rms(u Wqᵀ))  [n][H][hd]     k = rope(rms(u Wkᵀ)), v = u Wvᵀ  [n][kv][hd]
 //	y = concat_h(softmax(q_h kᵀ/√hd + causal) v) Woᵀ       head h reads kv head h/(H/kv)
 func (w *Work) attention(l int, a *attention) {
-	m, n, hd := w.model, w.n, w.model.HeadDim
-	w.times(&a.q, w.q, w.u, n)
-	w.times(&a.k, w.k, w.u, n)
-	w.times(&a.v, w.v, w.u, n)
-	qDim, kvDim := m.Heads*hd, a.kvHeads*hd
-	for t := range n {
-		q, k := w.q[t*qDim:][:qDim], w.k[t*kvDim:][:kvDim]
-		for h := 0; h < qDim; h += hd {
-			kernel.RMSNorm(q[h:h+hd], q[h:h+hd], a.qNorm, m.Eps)
-		}
-		for h := 0; h < kvDim; h += hd {
-			kernel.RMSNorm(k[h:h+hd], k[h:h+hd], a.kNorm, m.Eps)
-		}
-		cos, sin := w.cos[t*hd/2:][:hd/2], w.sin[t*hd/2:][:hd/2]
-		kernel.Rope(q, cos, sin)
-		kernel.Rope(k, cos, sin)
-		w.rows[t].seq.Put(l, w.rows[t].pos, k, w.v[t*kvDim:][:kvDim])
-	}
+	n := w.n
+	w.together(w.u, n, term{&a.q, w.q}, term{&a.k, w.k}, term{&a.v, w.v})
 	w.layer, w.attn = l, a
+	w.each(w.placeRow)
 	w.pool.RunWorkers(a.kvHeads*n, w.attend)
 	w.times(&a.out, w.y, w.o, n)
+}
+
+// placeOne normalises and rotates one token's queries and keys, and keeps its keys
+// and values.
+func (w *Work) placeOne(t int) {
+	m, a, hd := w.model, w.attn, w.model.HeadDim
+	qDim, kvDim := m.Heads*hd, a.kvHeads*hd
+	q, k := w.q[t*qDim:][:qDim], w.k[t*kvDim:][:kvDim]
+	for h := 0; h < qDim; h += hd {
+		kernel.RMSNorm(q[h:h+hd], q[h:h+hd], a.qNorm, m.Eps)
+	}
+	for h := 0; h < kvDim; h += hd {
+		kernel.RMSNorm(k[h:h+hd], k[h:h+hd], a.kNorm, m.Eps)
+	}
+	cos, sin := w.cos[t*hd/2:][:hd/2], w.sin[t*hd/2:][:hd/2]
+	kernel.Rope(q, cos, sin)
+	kernel.Rope(k, cos, sin)
+	w.rows[t].seq.Put(w.layer, w.rows[t].pos, k, w.v[t*kvDim:][:kvDim])
 }
 
 // attendOne computes, for one token and one key-value head, the query heads that
@@ -211,8 +263,7 @@ func (w *Work) attendOne(worker, i int) {
 // feedForward sets y to Wdown(silu(Wgate x) * (Wup x)), for n rows of x, the
 // width of s being f.
 func (w *Work) feedForward(s *swiglu, f int, y, x []float32, n int) {
-	w.times(&s.gate, w.gate, x, n)
-	w.times(&s.up, w.up, x, n)
+	w.together(x, n, term{&s.gate, w.gate}, term{&s.up, w.up})
 	w.width = f
 	w.pool.Run(n, w.silu)
 	w.times(&s.down, y, w.gate, n)

@@ -367,7 +367,8 @@ func TestConvStepTaps(t *testing.T) {
 			for c := range d {
 				s[step][c] = bcx[c] * bcx[2*d+c]
 			}
-			convStep(dst, bcx, taps, past)
+			convStep(dst, bcx, taps, past, 0, 2)
+			convStep(dst, bcx, taps, past, 2, d)
 			for c := range d {
 				want := float32(0)
 				for j := range k {

@@ -24,18 +24,21 @@ type Work struct {
 	out      []float32 // logits of several sequences, grown on demand
 	scratch  kernel.Scratch
 	workers  []workspace // one per thread of the pool
-	silu     func(i int)
-	gather   func(i int)
-	scatter  func(i int)
-	attend   func(worker, i int)
+	products [3]kernel.Product
+
+	// Loops over the tokens of the batch or over parts of them, bound once.
+	normRow, addRow, placeRow, convPart, silu, gather, scatter func(i int)
+	attend                                                     func(worker, i int)
 
 	// The pass in progress.
-	batch []Span
-	n     int   // tokens in the batch
-	rows  []row // [n]
-	layer int
-	attn  *attention
-	width int // of the feed-forward in progress
+	batch  []Span
+	n      int   // tokens in the batch
+	rows   []row // [n]
+	layer  int
+	attn   *attention
+	conv   *shortConv
+	weight []float32 // of the norm in progress
+	width  int       // of the feed-forward in progress
 }
 
 // A row is one token of the batch.
@@ -69,6 +72,7 @@ func NewWork(m *Model, pool *kernel.Pool, size int) *Work {
 	for i := range w.workers {
 		w.workers[i].part = make([]float32, m.HeadDim)
 	}
+	w.normRow, w.addRow, w.placeRow, w.convPart = w.normOne, w.addOne, w.placeOne, w.convSome
 	w.silu, w.attend, w.gather, w.scatter = w.siluOne, w.attendOne, w.gatherOne, w.scatterOne
 	return w
 }
@@ -102,5 +106,5 @@ func (w *Work) begin(m *Model, batch []Span, n int) {
 // end lets go of the sequences.
 func (w *Work) end() {
 	clear(w.rows[:w.n])
-	w.batch, w.attn = nil, nil
+	w.batch, w.attn, w.conv, w.weight = nil, nil, nil, nil
 }

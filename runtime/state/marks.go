@@ -40,13 +40,15 @@ func (s *Seq) Mark(positions ...int) {
 // Marked reports whether a mark is set, so that [Seq.Pass] is worth calling.
 func (s *Seq) Marked() bool { return len(s.marks) > 0 }
 
-// Pass says that the states in [Seq.Conv] of this layer have taken in the token
-// at pos and no later one. A forward pass says it for each token of a marked
-// sequence, in order.
-func (s *Seq) Pass(layer, pos int) {
+// Pass says that the channels [from, to) in [Seq.Conv] of this layer have taken in
+// the token at pos and no later one. A forward pass says it for each token of a
+// marked sequence, in order, and for all channels, in any.
+func (s *Seq) Pass(layer, pos, from, to int) {
 	for i := range s.marks {
 		if m := &s.marks[i]; m.pos == pos+1 {
-			copy(m.conv[layer], s.next[layer])
+			for row := 0; row < len(s.next[layer]); row += s.shape.Dim {
+				copy(m.conv[layer][row+from:row+to], s.next[layer][row+from:])
+			}
 			return
 		}
 	}

@@ -29,7 +29,8 @@ func step(t *testing.T, s *Seq, n int, mark float32, commit bool) {
 		for j := range 4 {
 			c[4+j] = float32(pos) + mark
 		}
-		s.Pass(0, pos)
+		s.Pass(0, pos, 0, 1)
+		s.Pass(0, pos, 1, 4)
 	}
 	if commit {
 		s.Commit(n)
