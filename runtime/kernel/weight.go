@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/sluice-ai/sluice/runtime/quant"
 )
@@ -45,18 +46,16 @@ func (w *Weight) Bytes() int { return len(w.data) }
 
 func (w *Weight) row(i int) []byte { return w.data[i*w.stride:][:w.stride:w.stride] }
 
+var rowBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
 // Row fills dst with the values of row i. It panics unless dst is Cols long.
 func (w *Weight) Row(i int, dst []float32) {
-	var row []byte
+	row := []byte(nil)
 	if w.packed {
-		var buf [4096]byte
-		row = buf[:]
-		if size := quant.RowBytes(w.Type, w.Cols); size <= len(buf) {
-			row = buf[:size]
-		} else {
-			row = make([]byte, size)
-		}
-		row = w.fileRow(row, i)
+		buf := rowBuffers.Get().(*[]byte)
+		defer rowBuffers.Put(buf)
+		*buf = grow(*buf, quant.RowBytes(w.Type, w.Cols))
+		row = w.fileRow(*buf, i)
 	} else {
 		row = w.row(i)
 	}
