@@ -20,12 +20,12 @@ func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32) {
 	quantizeGeneric(q, d, sums, x)
 }
 
-func rope(x, cos, sin []float32)           { ropeGeneric(x, cos, sin) }
+func rope(x, cos, sin []float32) { ropeGeneric(x, cos, sin) }
 func conv(dst, bcx, taps, state []float32, from, to int) {
 	convGeneric(dst, bcx, taps, state, from, to)
 }
-func maxOf(x []float32) float32            { return maxGeneric(x) }
-func scale(a float32, x []float32)         { scaleGeneric(a, x) }
+func maxOf(x []float32) float32    { return maxGeneric(x) }
+func scale(a float32, x []float32) { scaleGeneric(a, x) }
 
 func havePack(quant.Type) bool { return false }
 
