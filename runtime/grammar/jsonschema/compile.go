@@ -59,6 +59,18 @@ func (c *Checks) Validate(instance []byte) error {
 	return nil
 }
 
+// Read returns the checks of a schema of which no grammar is made. It is lenient
+// with what it does not know: unknown keywords, formats, and patterns that are no
+// regular language go unchecked. It fails with [*UnsupportedError]s, joined,
+// where the schema cannot be read at all.
+func Read(schema []byte) (*Checks, error) {
+	_, root, err := parseDocument(schema, true, true)
+	if err != nil {
+		return nil, err
+	}
+	return &Checks{root: root}, nil
+}
+
 // Compile returns the grammar of the values that satisfy schema. It fails with
 // [*UnsupportedError]s, joined, for what cannot be honoured, or with
 // [grammar.ErrEmpty] if nothing satisfies the schema.
@@ -96,7 +108,7 @@ func Arguments(b *grammar.Builder, from, to grammar.Node, schema []byte, o Optio
 }
 
 func compile(b *grammar.Builder, from, to grammar.Node, text []byte, o Options, s style) (*Checks, error) {
-	_, root, err := parseDocument(text, o.IgnoreUnknown)
+	_, root, err := parseDocument(text, o.IgnoreUnknown, false)
 	if err != nil {
 		return nil, err
 	}

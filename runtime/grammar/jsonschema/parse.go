@@ -37,6 +37,7 @@ type parser struct {
 	root    any
 	legacy  bool // $ref hides what stands beside it, as up to draft-07
 	lenient bool // unknown keywords say nothing
+	reading bool // no grammar will be made: a pattern that is no regular language goes unchecked
 
 	ids     map[string]any     // by URI without fragment
 	anchors map[string]any     // by URI with fragment
@@ -62,7 +63,7 @@ func (p *parser) refuse(ptr, format string, args ...any) {
 }
 
 // parseDocument reads a schema document.
-func parseDocument(data []byte, lenient bool) (*parser, *schema, error) {
+func parseDocument(data []byte, lenient, reading bool) (*parser, *schema, error) {
 	if len(data) > maxSchemaBytes {
 		return nil, nil, fmt.Errorf("the schema is larger than %d bytes", maxSchemaBytes)
 	}
@@ -71,7 +72,7 @@ func parseDocument(data []byte, lenient bool) (*parser, *schema, error) {
 		return nil, nil, fmt.Errorf("the schema is no JSON: %w", err)
 	}
 	p := &parser{
-		root: root, lenient: lenient,
+		root: root, lenient: lenient, reading: reading,
 		ids: map[string]any{}, anchors: map[string]any{}, bases: map[*object]string{}, ptrs: map[*object]string{},
 		done: map[*object]*schema{}, langs: map[string]*automaton.Language{}, work: maxPatternWork,
 	}
@@ -227,6 +228,9 @@ func (p *parser) schema(v any, ptr string) *schema {
 			p.keyword(s, o, k, o.member[k])
 		}
 	}
+	if d, ok := o.member["default"]; ok {
+		s.def, s.hasDef = d, true
+	}
 	if s.maxContains >= 0 && s.contains == nil {
 		s.maxContains = -1
 	}
@@ -310,7 +314,9 @@ func (p *parser) regex(v any, ptr string) *automaton.Language {
 	}
 	l, err := automaton.Search(s, &p.work)
 	if err != nil {
-		p.refuse(ptr, "%v", err)
+		if !p.reading {
+			p.refuse(ptr, "%v", err)
+		}
 		l = automaton.Any()
 	}
 	p.langs[s] = l

@@ -25,6 +25,9 @@ type schema struct {
 	enum []any // also const; nil when there is none
 	hasE bool
 
+	def    any // the default, which says nothing about what is valid
+	hasDef bool
+
 	min, max         *big.Rat
 	openMin, openMax bool
 	multipleOf       *big.Rat
