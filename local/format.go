@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/formats"
 	"github.com/sluice-ai/sluice/local/outline"
 	"github.com/sluice-ai/sluice/runtime/chat"
 	"github.com/sluice-ai/sluice/runtime/engine"
@@ -20,37 +22,6 @@ func abilities(model []string) []string {
 		return append(slices.Clone(model), "json")
 	}
 	return model
-}
-
-// anyObject is what json_object asks for.
-var anyObject = json.RawMessage(`{"type":"object"}`)
-
-// formatSchema reads OpenAI's response_format. It returns nil for text.
-func formatSchema(raw json.RawMessage) (json.RawMessage, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var f struct {
-		Type       string `json:"type"`
-		JSONSchema struct {
-			Schema json.RawMessage `json:"schema"`
-		} `json:"json_schema"`
-	}
-	if json.Unmarshal(raw, &f) != nil {
-		return nil, invalid("response_format", "response_format must be an object with a type, and with a json_schema for that type")
-	}
-	switch f.Type {
-	case "text":
-		return nil, nil
-	case "json_object":
-		return anyObject, nil
-	case "json_schema":
-		if s := f.JSONSchema.Schema; len(s) > 0 && string(s) != "null" {
-			return s, nil
-		}
-		return nil, invalid("response_format.json_schema.schema", "the schema is missing")
-	}
-	return nil, invalid("response_format.type", "the type of response_format must be text, json_object or json_schema")
 }
 
 // calls reads OpenAI's tool_choice and parallel_tool_calls. It returns nil if no
@@ -74,6 +45,9 @@ func calls(req *llm.Request) (*engine.Calls, error) {
 			return nil, nil
 		case `"auto"`:
 		case `"required"`:
+			if len(req.Tools) == 0 {
+				return nil, invalid("tools", "a call is required, but no tool is given")
+			}
 			c.Required = true
 		default:
 			return nil, wrong
@@ -89,6 +63,9 @@ func calls(req *llm.Request) (*engine.Calls, error) {
 	if json.Unmarshal(choice, &named) != nil || named.Type != "function" || named.Function.Name == "" {
 		return nil, wrong
 	}
+	if !slices.Contains(req.ToolNames(), named.Function.Name) {
+		return nil, invalid("tools", fmt.Sprintf("tool_choice names the tool %q, which is not given", named.Function.Name))
+	}
 	c.Required, c.Name = true, named.Function.Name
 	return c, nil
 }
@@ -101,7 +78,7 @@ func invalid(param, msg string) error {
 // a schema that cannot be honoured is refused before anything is generated. Tools
 // that may be called but need not, and cannot be put in a grammar, are left free.
 func constrain(ctx context.Context, m *engine.Model, er *engine.Request, req *llm.Request) error {
-	schema, err := formatSchema(req.Format)
+	schema, err := formats.Schema(req.Format)
 	if err != nil {
 		return err
 	}
@@ -148,7 +125,7 @@ func grammarError(err error, param string) error {
 	if !ok {
 		return err
 	}
-	return &llm.Error{Kind: llm.Invalid, Code: llm.CodeInvalidRequest, Param: param,
+	return &llm.Error{Kind: llm.Invalid, Code: llm.CodeUnsupportedSchema, Param: param,
 		Msg: "the local model cannot be held to this: " + g.Error()}
 }
 

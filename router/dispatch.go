@@ -67,7 +67,12 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 		}
 		switch llm.KindOf(err) {
 		case llm.Invalid, llm.Denied:
-			return err // another target would refuse it too
+			if !unsupported(err) {
+				return err // another target would refuse it too
+			}
+		}
+		if x.r.cfg.Format.final(err) {
+			return err
 		}
 		x.r.cfg.Log.Warn("attempt failed", "decision", x.Req.ID, "target", c.Target.ID, "hop", hop, "err", llm.Cause(err))
 		last = err
@@ -119,9 +124,12 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 		x.r.took.add(a)
 	}
 	gate := gate{x: x, emit: emit, restore: restore, hold: true, whole: t.Local() && !req.Stream, must: t.Local()}
+	gate.check = x.newChecker(ctx, t, d, gate.out)
 	err := x.r.backend(t).Generate(ctx, &req, gate.event)
 	if err == nil {
-		err = gate.close()
+		attempt := len(x.Attempts) - 1
+		err = gate.close(ctx)
+		gate.check.checked(ctx, t, attempt)
 	}
 	if restore != nil {
 		x.restored += restore.Restored()
@@ -181,9 +189,10 @@ type gate struct {
 	x       *Exchange
 	emit    func(llm.Event) error
 	restore llm.Restorer
-	hold    bool // nothing has been passed on
-	whole   bool // nothing is, before the answer is complete: the client gets it whole anyway
-	must    bool // an answer that says nothing is none
+	check   *checker // nil: the request asks for no format
+	hold    bool     // nothing has been passed on
+	whole   bool     // nothing is, before the answer is complete: the client gets it whole anyway
+	must    bool     // an answer that says nothing is none
 	said    bool
 	held    []llm.Event
 	finish  llm.Finish
@@ -204,7 +213,15 @@ func (g *gate) event(ev llm.Event) error {
 			g.finish = d.Finish
 		}
 	}
-	if !g.hold {
+	if g.check != nil {
+		return g.check.event(ev)
+	}
+	return g.out(ev)
+}
+
+// out takes what has been restored and checked.
+func (g *gate) out(ev llm.Event) error {
+	if !g.hold || ev.Alive {
 		return g.pass(ev)
 	}
 	g.held = append(g.held, ev)
@@ -235,20 +252,23 @@ func (g *gate) pass(ev llm.Event) error {
 }
 
 // close ends a complete answer.
-func (g *gate) close() error {
+func (g *gate) close(ctx context.Context) error {
+	if g.restore != nil {
+		if rest := g.restore.Flush(); rest != nil {
+			if err := g.event(llm.Event{Choices: rest}); err != nil {
+				return err
+			}
+		}
+	}
+	if g.check != nil {
+		if err := g.check.close(ctx); err != nil {
+			return err
+		}
+	}
 	if g.hold && g.must && !g.said {
 		return errEmpty
 	}
-	if err := g.release(); err != nil {
-		return err
-	}
-	if g.restore == nil {
-		return nil
-	}
-	if rest := g.restore.Flush(); rest != nil {
-		return g.pass(llm.Event{Choices: rest})
-	}
-	return nil
+	return g.release()
 }
 
 // says reports whether ev carries anything a client could use.
@@ -265,13 +285,20 @@ func exhausted(last error) error {
 	if l, ok := errors.AsType[*llm.Error](last); ok {
 		e.RetryAfter = l.RetryAfter
 		switch l.Code {
-		case llm.CodeLocalInsufficient, llm.CodeBusy:
-			e.Code, e.Msg, e.Kind = l.Code, l.Msg, l.Kind
+		case llm.CodeLocalInsufficient, llm.CodeBusy, llm.CodeAnswerInvalid, llm.CodeUnsupportedSchema:
+			e.Code, e.Msg, e.Kind, e.Param = l.Code, l.Msg, l.Kind, l.Param
 		case llm.CodeContextLength:
 			e.Code, e.Msg, e.Kind, e.Param = l.Code, l.Msg, llm.Invalid, l.Param
 		}
 	}
 	return e
+}
+
+// unsupported reports whether err says that a target cannot be held to the
+// request's schema. Another, which only promises to follow it, may take it.
+func unsupported(err error) bool {
+	e, ok := errors.AsType[*llm.Error](err)
+	return ok && e.Code == llm.CodeUnsupportedSchema
 }
 
 func canceled(ctx context.Context) error {

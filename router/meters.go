@@ -26,6 +26,8 @@ type meters struct {
 	judge      metric.Float64Histogram
 	policy     metric.Float64Histogram
 	policyFail metric.Int64Counter
+	formats    metric.Int64Counter
+	fixes      metric.Int64Counter
 }
 
 var (
@@ -56,6 +58,8 @@ func newMeters() (*meters, error) {
 		findings:   counter("sluice.findings", "", "Personal data and secrets found, by type."),
 		judge:      histogram("sluice.assess.duration", "The judge, per request.", fast),
 		policy:     histogram("sluice.decide.duration", "One policy decision.", fast),
+		formats:    counter("sluice.format.answers", "", "Answers held against a schema of their request, by verdict; those repaired were saved from a retry or a refusal."),
+		fixes:      counter("sluice.format.fixes", "", "What was repaired in answers, by kind."),
 		policyFail: counter("sluice.decide.errors", "", "Policy decisions that failed, and so denied."),
 	}
 	return out, errors.Join(errs...)
@@ -86,6 +90,19 @@ func (m *meters) attempted(ctx context.Context, t llm.Target, a llm.Attempt) {
 	}
 	if c, known := t.Price.Cost(a.Usage); known && c > 0 {
 		m.cost.Add(ctx, c, metric.WithAttributes(target))
+	}
+}
+
+// checked counts an answer's format. The kinds of fix are words of the program.
+func (m *meters) checked(ctx context.Context, t llm.Target, c llm.FormatCheck) {
+	m.formats.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("target", t.ID), attribute.String("verdict", c.Verdict), attribute.String("by", c.By),
+	))
+	if c.Verdict != llm.FormatRepaired {
+		return
+	}
+	for _, f := range c.Fixes {
+		m.fixes.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", f.Kind)))
 	}
 }
 

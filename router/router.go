@@ -24,6 +24,9 @@ type Config struct {
 	Judge     Judge
 	Policy    Policy
 	Recorder  Recorder
+	// Formats checks answers against the schema of their request; nil checks none.
+	Formats Formats
+	Format  FormatConfig
 	// Parse reads a body in a dialect; it is how a redacted request is read again.
 	Parse func(llm.Dialect, []byte) (*llm.Request, error)
 
@@ -70,6 +73,9 @@ func New(cfg Config) (*Router, error) {
 	}
 	seen := map[string]bool{}
 	var errs []error
+	if err := cfg.Format.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("formats: %w", err))
+	}
 	for _, t := range r.targets {
 		if seen[t.ID] {
 			errs = append(errs, fmt.Errorf("two targets have the id %q", t.ID))

@@ -57,6 +57,13 @@ type Config struct {
 	Routing struct {
 		NoDegrade bool `yaml:"no_degrade"`
 	} `yaml:"routing"`
+	Formats struct {
+		Repair  llm.Repair    `yaml:"repair"`
+		Model   string        `yaml:"model"` // of local.models; "": the first that chats
+		Invalid string        `yaml:"invalid"`
+		Stream  string        `yaml:"stream"`
+		Alive   time.Duration `yaml:"alive"`
+	} `yaml:"formats"`
 	Keys    []KeyConfig     `yaml:"keys"`
 	Budgets []router.Budget `yaml:"budgets"`
 	Policy  struct {
@@ -421,12 +428,23 @@ func (c *Config) validateLocal(bad func(string, ...any)) {
 		}
 		names[m.Name] = true
 	}
+	if m := c.Formats.Model; m != "" && !names[m] {
+		bad("formats.model: %q is none of local.models", m)
+	}
+	if err := c.formatConfig().Validate(); err != nil {
+		bad("formats: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
 	if !c.Judge.Disable && !names[c.Judge.Model] {
 		bad("judge.model: %q is none of local.models", c.Judge.Model)
 	}
 	if c.Judge.Unsupported < 0 || c.Judge.Supported > 1 || c.Judge.Unsupported > c.Judge.Supported {
 		bad("judge: 0 <= unsupported (%g) <= supported (%g) <= 1 must hold", c.Judge.Unsupported, c.Judge.Supported)
 	}
+}
+
+// formatConfig is what the router is told about answers with a schema.
+func (c *Config) formatConfig() router.FormatConfig {
+	return router.FormatConfig{Repair: c.Formats.Repair, Invalid: c.Formats.Invalid, Stream: c.Formats.Stream, Alive: c.Formats.Alive}
 }
 
 func (c *Config) validateProviders(bad func(string, ...any)) {

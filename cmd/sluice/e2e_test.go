@@ -133,6 +133,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("local", s.local)
 	t.Run("auto", s.auto)
 	t.Run("structured", s.structured)
+	t.Run("formatted", s.formatted)
 	t.Run("redacted", s.redacted)
 	t.Run("redacted-everywhere", s.redactedEverywhere)
 	t.Run("residency", s.residency)

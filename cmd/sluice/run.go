@@ -23,6 +23,7 @@ import (
 	"github.com/sluice-ai/sluice/internal/openai"
 	"github.com/sluice-ai/sluice/internal/secret"
 	"github.com/sluice-ai/sluice/local"
+	"github.com/sluice-ai/sluice/local/formats"
 	"github.com/sluice-ai/sluice/local/judge"
 	"github.com/sluice-ai/sluice/policy/opa"
 	"github.com/sluice-ai/sluice/policy/pii"
@@ -41,6 +42,7 @@ var (
 	_ router.Judge     = (*judge.Judge)(nil)
 	_ router.Policy    = (*opa.Policy)(nil)
 	_ router.Inspector = (*pii.Inspector)(nil)
+	_ router.Formats   = (*formats.Checker)(nil)
 	_ router.Recorder  = (*ledger.Ledger)(nil)
 )
 
@@ -141,6 +143,7 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 		out.cloud.Inherit(old.cloud)
 	}
 	out.router, err = router.New(router.Config{
+		Formats: formats.New(restater(cfg, b.local)), Format: cfg.formatConfig(),
 		Local: b.local, Cloud: out.cloud, Inspector: in, Judge: b.judge, Policy: out.policy, Recorder: rec,
 		Parse:   func(_ llm.Dialect, body []byte) (*llm.Request, error) { return openai.ParseRequest(body) },
 		Aliases: cfg.Aliases, Budgets: b.budgets, NoDegrade: cfg.Routing.NoDegrade,
@@ -153,6 +156,16 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 		Router: out.router, Inspector: in, Keys: keys, MaxBody: cfg.Limits.MaxBody, Version: version, Log: log,
 	})
 	return out, err
+}
+
+// restater names the local model that writes broken answers again, if there is one.
+func restater(cfg *Config, tier *local.Tier) formats.Config {
+	for _, t := range tier.Targets() {
+		if t.Has("chat") && (cfg.Formats.Model == "" || t.Model == cfg.Formats.Model) {
+			return formats.Config{Model: tier.Model(t.ID), Target: t.ID}
+		}
+	}
+	return formats.Config{}
 }
 
 // openPolicy loads the bundle: the operator's folder, or the built-in one.

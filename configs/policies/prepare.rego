@@ -11,7 +11,7 @@ filled(tenant) := object.union_n([
 	tenant,
 	{
 		"treatment": object.union(lists(tenant), secrets),
-		"obligations": object.union({"audit": "group"}, object.filter(tenant, ["audit", "retention_days", "store_content", "approve_tools"])),
+		"obligations": object.union({"audit": "group"}, object.filter(tenant, ["audit", "retention_days", "store_content", "approve_tools", "repair"])),
 		"asks": count(asking & object.keys(tenant)) > 0,
 		"says": says(tenant),
 	},

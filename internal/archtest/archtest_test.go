@@ -34,8 +34,8 @@ var may = map[string][]string{
 	"runtime":   {},
 }
 
-// engineAPI is runtime/engine and the packages whose types its API is made of.
-var engineAPI = []string{"runtime/engine", "runtime/chat", "runtime/sample", "runtime/tokenizer"}
+// engineAPI is runtime/engine, the packages whose types its API is made of, and runtime/repair, which needs no model.
+var engineAPI = []string{"runtime/engine", "runtime/chat", "runtime/sample", "runtime/tokenizer", "runtime/repair"}
 
 // owners says which folder alone may import a dependency, with the reason.
 var owners = []struct{ dependency, folder, why string }{

@@ -137,6 +137,7 @@ type Obligations struct {
 	RetentionDays int      `json:"retention_days,omitempty"`
 	StoreContent  bool     `json:"store_content,omitempty"`
 	ApproveTools  []string `json:"approve_tools,omitempty"`
+	Repair        Repair   `json:"repair,omitempty"` // how far answers may be repaired at most; "": as configured
 }
 
 // Strict reports whether an answer may only be finished when its record is durable.

@@ -44,6 +44,8 @@ const (
 	CodeContextLength     Code = "context_length_exceeded"
 	CodeTimeout           Code = "timeout"
 	CodeAudit             Code = "audit_unavailable"
+	CodeAnswerInvalid     Code = "answer_invalid"     // an answer broke the schema of its request, and could not be repaired
+	CodeUnsupportedSchema Code = "unsupported_schema" // this target cannot be held to the schema; another may
 )
 
 // An Error separates what the client may read from what only the log may hold.

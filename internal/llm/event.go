@@ -15,6 +15,9 @@ type Event struct {
 	Raw    json.RawMessage
 	Whole  bool
 	Edited bool
+
+	// Alive says that there is nothing to pass on yet: the client learns that its request is still being worked on.
+	Alive bool
 }
 
 // A Delta is what an event adds to one choice.

@@ -42,6 +42,7 @@ type Attempt struct {
 	Usage     Usage         `json:"usage"`
 	Breaker   string        `json:"breaker,omitempty"` // state after the attempt: "closed", "half-open", "open"
 	Redacted  int           `json:"redacted,omitempty"`
+	Format    *FormatCheck  `json:"format,omitempty"` // nil where the request asks for no format, or nothing was checked
 }
 
 // A Record is the ledger's line for one request. It holds no text of the request or the answer.

@@ -154,12 +154,17 @@ func overlay(raw []byte, ev *llm.Event, where string) ([]byte, error) {
 		_ = json.Unmarshal(has["tool_calls"], &calls) // absent: none
 		for j, t := range d.ToolCalls {
 			if j < len(calls) {
-				if gjson.GetBytes(calls[j], "function.arguments").String() != t.Arguments {
-					set(fmt.Sprintf("%stool_calls.%d.function.arguments", base, j), t.Arguments)
+				for _, f := range []struct{ name, text string }{{"arguments", t.Arguments}, {"name", t.Name}} {
+					if gjson.GetBytes(calls[j], "function."+f.name).String() != f.text {
+						set(fmt.Sprintf("%stool_calls.%d.function.%s", base, j, f.name), f.text)
+					}
 				}
 			} else {
 				set(base+"tool_calls.-1", toolCall(t, where == "delta"))
 			}
+		}
+		if was := gjson.GetBytes(raw, fmt.Sprintf("choices.%d.finish_reason", i)).String(); was != string(d.Finish) && was != "function_call" {
+			set(fmt.Sprintf("choices.%d.finish_reason", i), d.Finish)
 		}
 	}
 	return raw, err

@@ -121,6 +121,7 @@ func TestAnswersThatDeny(t *testing.T) {
 		{"targets-of-numbers", `{"allow": true, "targets": [1]}`, "strings"},
 		{"unknown-obligation", `{"allow": true, "targets": ["a"], "obligations": {"audit": "group", "fax": true}}`, "not an obligation"},
 		{"unknown-audit", `{"allow": true, "targets": ["a"], "obligations": {"audit": "sometimes"}}`, "audit"},
+		{"unknown-repair", `{"allow": true, "targets": ["a"], "obligations": {"audit": "group", "repair": "magic"}}`, "none of"},
 		{"no-audit", `{"allow": true, "targets": ["a"], "obligations": {}}`, "lack audit"},
 		{"half-a-day", `{"allow": true, "targets": ["a"], "obligations": {"audit": "group", "retention_days": 0.5}}`, "days"},
 		{"days-as-text", `{"allow": true, "targets": ["a"], "obligations": {"audit": "group", "retention_days": "5"}}`, "days"},

@@ -224,6 +224,12 @@ func obligations(v ast.Value) (llm.Obligations, error) {
 			o.StoreContent, err = boolean(v)
 		case "approve_tools":
 			o.ApproveTools, err = stringList(v)
+		case "repair":
+			s, ok := v.(ast.String)
+			o.Repair = llm.Repair(s)
+			if !ok || !slices.Contains([]llm.Repair{llm.RepairNone, llm.RepairRules, llm.RepairModel}, o.Repair) {
+				return errors.New(`is none of "none", "rules" and "model"`)
+			}
 		default:
 			return errors.New("is not an obligation that this gateway can meet")
 		}

@@ -105,6 +105,9 @@ func (s *Server) stream(ctx context.Context, c *call, w http.ResponseWriter, x *
 			chunks.Head = headOf(c, x)
 			setHeaders(w, x, debug)
 		}
+		if ev.Alive {
+			return gone(out.Comment("the answer is being checked"))
+		}
 		for _, part := range split(ev) {
 			b, err := chunks.Chunk(&part)
 			if err != nil {
@@ -113,8 +116,8 @@ func (s *Server) stream(ctx context.Context, c *call, w http.ResponseWriter, x *
 			if b == nil {
 				continue
 			}
-			if err := out.Data(b); err != nil {
-				return &llm.Error{Kind: llm.Canceled, Msg: "the client went away", Err: err}
+			if err := gone(out.Data(b)); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -137,6 +140,14 @@ func (s *Server) stream(ctx context.Context, c *call, w http.ResponseWriter, x *
 	}
 	c.done(x)
 	_ = out.Done() // the client is gone: nobody to tell
+}
+
+// gone turns a failure to write into the client's leaving.
+func gone(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &llm.Error{Kind: llm.Canceled, Msg: "the client went away", Err: err}
 }
 
 // split gives an event with both choices and usage the two chunks that OpenAI's clients expect.

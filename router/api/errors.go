@@ -50,6 +50,9 @@ func failureOf(err error) failure {
 	if f.code == llm.CodeBodyTooLarge {
 		f.status = http.StatusRequestEntityTooLarge
 	}
+	if f.code == llm.CodeAnswerInvalid {
+		f.status = http.StatusBadGateway
+	}
 	return f
 }
 

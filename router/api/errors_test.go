@@ -22,7 +22,7 @@ var kinds = map[llm.Code]llm.Kind{
 	llm.CodePIIBlocked: llm.Denied, llm.CodeModelNotFound: llm.NotFound, llm.CodeNotFound: llm.NotFound,
 	llm.CodeRateLimited: llm.Busy, llm.CodeBudgetExceeded: llm.Busy, llm.CodeBusy: llm.Busy,
 	llm.CodeUpstream: llm.Unavailable, llm.CodeLocalInsufficient: llm.Unavailable, llm.CodeAudit: llm.Unavailable,
-	llm.CodeTimeout: llm.Canceled,
+	llm.CodeTimeout: llm.Canceled, llm.CodeAnswerInvalid: llm.Unavailable, llm.CodeUnsupportedSchema: llm.Invalid,
 }
 
 // TestErrorsDocument holds docs/errors.md to the code: every code is there,

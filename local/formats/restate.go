@@ -1,0 +1,110 @@
+package formats
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/runtime/chat"
+	"github.com/sluice-ai/sluice/runtime/engine"
+)
+
+const (
+	restateSystem = "You put broken JSON right. Copy every value exactly. Answer with the JSON document only."
+	// mostBroken bounds a document that a model is asked to write again, in bytes: it must read it and write it.
+	mostBroken = 16 << 10
+)
+
+// restate has the local model write a broken document again, as JSON that
+// satisfies schema. It reports false where there is no model, where the schema
+// cannot be held, or where the document says anything that the broken one did not.
+func (c *Checker) restate(ctx context.Context, req *llm.Request, schema json.RawMessage, text string, how llm.Repair) (string, bool) {
+	if c.cfg.Model == nil || how != llm.RepairModel || strings.TrimSpace(text) == "" || len(text) > mostBroken {
+		return "", false
+	}
+	if len(schema) == 0 || string(schema) == "null" {
+		schema = anyObject
+	}
+	r := engine.Request{
+		Messages: []chat.Message{
+			{Role: "system", Content: restateSystem},
+			{Role: "user", Content: "JSON Schema:\n" + string(schema) + "\n\nBroken document:\n" + text},
+		},
+		MaxTokens: c.cfg.MaxTokens, Schema: schema,
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	if err := c.cfg.Model.Check(ctx, &r); err != nil {
+		return "", false
+	}
+	a := llm.Attempt{Target: c.cfg.Target, Try: 1, Start: time.Now(), Outcome: llm.OK}
+	var out strings.Builder
+	res, err := c.cfg.Model.Generate(ctx, r, func(chunk engine.Chunk) error {
+		if a.FirstByte == 0 {
+			a.FirstByte = time.Since(a.Start)
+		}
+		out.WriteString(chunk.Text)
+		return nil
+	})
+	a.Duration = time.Since(a.Start)
+	a.Usage = llm.Usage{Input: res.PromptTokens, Output: res.CompletionTokens}
+	_, document, thought := strings.Cut(out.String(), "</think>")
+	if !thought {
+		document = out.String()
+	}
+	ok := false
+	switch {
+	case err != nil:
+		a.Outcome, a.Code = llm.Failed, "engine"
+	case res.Invalid != nil:
+		a.Outcome, a.Code = llm.Insufficient, "format"
+	case !faithful(document, text+" "+string(schema)):
+		a.Outcome, a.Code = llm.Insufficient, "unfaithful"
+	default:
+		ok = true
+	}
+	if req.OnAttempt != nil {
+		req.OnAttempt(a)
+	}
+	return document, ok
+}
+
+// faithful reports whether every text and number of document, JSON, stands in source.
+func faithful(document, source string) bool {
+	source = squeeze(source)
+	d := json.NewDecoder(strings.NewReader(document))
+	d.UseNumber()
+	for {
+		t, err := d.Token()
+		if err == io.EOF {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+		switch t := t.(type) {
+		case string:
+			if !strings.Contains(source, squeeze(t)) {
+				return false
+			}
+		case json.Number:
+			if !strings.Contains(source, t.String()) {
+				return false
+			}
+		}
+	}
+}
+
+// squeeze returns s without what differs between two spellings of the same text:
+// case, white space, quotes and the backslashes of escapes.
+func squeeze(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \t\r\n\"'\\", r) {
+			return -1
+		}
+		return r
+	}, strings.NewReplacer(`\n`, "", `\t`, "", `\r`, "").Replace(strings.ToLower(s)))
+}

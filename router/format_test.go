@@ -1,0 +1,311 @@
+package router
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/internal/openai"
+)
+
+// formats wants texts and arguments that begin with a brace. A tilde before it can be repaired.
+type formats struct{ want llm.Wanted }
+
+func (f formats) Wants(*llm.Request) llm.Wanted { return f.want }
+
+func (f formats) Check(_ context.Context, req *llm.Request, c *llm.Choice, how llm.Repair) llm.FormatCheck {
+	out := llm.FormatCheck{Verdict: llm.FormatValid}
+	one := func(s *string, sent bool) {
+		fixed, mended := strings.CutPrefix(*s, "~")
+		switch {
+		case strings.HasPrefix(*s, "{"):
+		case mended && how != llm.RepairNone && !sent:
+			*s = fixed
+			if how == llm.RepairModel {
+				req.OnAttempt(llm.Attempt{Target: "local/a", Outcome: llm.OK})
+			}
+			out.Add(llm.FormatCheck{Verdict: llm.FormatRepaired, By: "rules", Broken: "json", Fixed: 1, Fixes: []llm.Fix{{Op: "replace", Kind: "tilde"}}})
+		default:
+			out.Add(llm.FormatCheck{Verdict: llm.FormatInvalid, Broken: "json"})
+		}
+	}
+	if f.want.Text && len(c.Calls) == 0 {
+		one(&c.Text, c.Sent)
+	}
+	for i := range c.Calls {
+		one(&c.Calls[i].Arguments, false)
+	}
+	return out
+}
+
+// pieces answers with a stream of text pieces as an upstream would, or whole.
+func pieces(list ...string) func(*llm.Request, func(llm.Event) error) error {
+	return func(req *llm.Request, emit func(llm.Event) error) error {
+		if !req.Stream {
+			raw := `{"id":"up","x_kept":1,"choices":[{"index":0,"message":{"role":"assistant","content":` + quote(strings.Join(list, "")) + `},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`
+			ev, err := openai.ParseResponse([]byte(raw))
+			if err != nil {
+				return err
+			}
+			return emit(ev)
+		}
+		for _, p := range list {
+			ev, err := openai.ParseChunk([]byte(`{"id":"up","choices":[{"index":0,"delta":{"content":` + quote(p) + `},"finish_reason":null}]}`))
+			if err != nil {
+				return err
+			}
+			time.Sleep(time.Second)
+			if err := emit(ev); err != nil {
+				return err
+			}
+		}
+		ev, err := openai.ParseChunk([]byte(`{"id":"up","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`))
+		if err != nil {
+			return err
+		}
+		return emit(ev)
+	}
+}
+
+func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
+
+// got is what a client sees: bodies of events, "alive", and the error's code.
+func (g *rig) run(t *testing.T, stream bool) (text string, log []string, x *Exchange, err error) {
+	t.Helper()
+	r, err := New(g.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := ""
+	if stream {
+		more = `,"stream":true`
+	}
+	req, err := openai.ParseRequest([]byte(`{"model":"cloud","messages":[{"role":"user","content":"hi CAT"}]` + more + `}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ID, req.Received = "dec_1", time.Now()
+	x, err = r.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunks := openai.Stream{}
+	err = x.Run(t.Context(), func(ev llm.Event) error {
+		if ev.Alive {
+			log = append(log, "alive")
+			return nil
+		}
+		for _, d := range ev.Choices {
+			text += d.Text
+		}
+		if !ev.Whole {
+			b, err := chunks.Chunk(&ev)
+			log = append(log, string(b))
+			return err
+		}
+		a := openai.Answer{}
+		a.Add(ev)
+		b, err := a.JSON()
+		log = append(log, string(b))
+		return err
+	})
+	if rerr := x.Record(t.Context(), 200); rerr != nil {
+		t.Error(rerr)
+	}
+	return text, log, x, err
+}
+
+func TestFormats(t *testing.T) {
+	tests := []struct {
+		name     string
+		cfg      FormatConfig
+		first    []string // what c/1 answers; c/2 answers {"c":2}
+		text     string
+		code     llm.Code
+		verdicts string
+	}{
+		{"valid", FormatConfig{}, []string{"{", "}"}, "{}", "", "valid"},
+		{"repaired", FormatConfig{}, []string{"~", "{}"}, "{}", "", "repaired"},
+		{"restored-before-the-check", FormatConfig{}, []string{"~", "{X1X}"}, "{CAT}", "", "repaired"},
+		{"invalid-retries", FormatConfig{}, []string{"no"}, `{"c":2}`, "", "invalid valid"},
+		{"refused", FormatConfig{Invalid: InvalidRefuse}, []string{"no"}, "", llm.CodeAnswerInvalid, "invalid"},
+		{"passed", FormatConfig{Invalid: InvalidPass}, []string{"no"}, "no", "", "invalid"},
+		{"no-repair", FormatConfig{Repair: llm.RepairNone}, []string{"~{}"}, `{"c":2}`, "", "invalid valid"},
+	}
+	for _, tt := range tests {
+		for _, stream := range []bool{false, true} {
+			name := tt.name + map[bool]string{true: "-streamed"}[stream]
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g := newRig()
+					g.cfg.Formats, g.cfg.Format = formats{llm.Wanted{Text: true}}, tt.cfg
+					g.cloud.do["c/1"], g.cloud.do["c/2"] = pieces(tt.first...), pieces(`{"c"`, `:2}`)
+					text, log, x, err := g.run(t, stream)
+					e, _ := err.(*llm.Error)
+					if text != tt.text || (err == nil) != (tt.code == "") || e != nil && e.Code != tt.code {
+						t.Fatalf("%q, %v; events %q", text, err, log)
+					}
+					var verdicts []string
+					for _, a := range x.Attempts {
+						if a.Format != nil {
+							verdicts = append(verdicts, a.Format.Verdict)
+						}
+					}
+					if got := strings.Join(verdicts, " "); got != tt.verdicts {
+						t.Errorf("verdicts %q, want %q", got, tt.verdicts)
+					}
+					for _, l := range log {
+						if !strings.Contains(l, `"id":"up"`) {
+							t.Errorf("an event is not the upstream's: %s", l)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestFormatsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig()
+		g.cfg.Formats = formats{llm.Wanted{Text: true}}
+		g.cloud.do["c/1"] = pieces("~{SECRET}")
+		_, _, x, err := g.run(t, true)
+		if err != nil || len(x.Attempts) != 2 || x.Attempts[1].Hop != llm.Mend || x.Attempts[1].Target != "local/a" {
+			t.Fatalf("%v: attempts %+v", err, x.Attempts)
+		}
+		f := g.rec.recs[0].Attempts[0].Format
+		if f == nil || f.By != "rules" || len(f.Fixes) != 1 || f.Fixes[0].Kind != "tilde" {
+			t.Errorf("recorded %+v", f)
+		}
+	})
+}
+
+// TestFormatsObliged lets policy say less than the configuration.
+func TestFormatsObliged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig()
+		g.cfg.Formats = formats{llm.Wanted{Text: true}}
+		g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+			d, err := allowAll(in)
+			d.Obligations.Repair = llm.RepairNone
+			return d, err
+		})
+		g.cloud.do["c/1"], g.cloud.do["c/2"] = pieces("~{}"), pieces("{2}")
+		if text, _, x, err := g.run(t, false); err != nil || text != "{2}" || x.Attempts[0].Outcome != llm.Broken || x.Attempts[0].Code != "format" {
+			t.Errorf("%q, %v, %+v", text, err, x.Attempts)
+		}
+	})
+}
+
+func TestFormatsHold(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cfg  FormatConfig
+		say  []string
+		want string // what the client sees, "|" between events
+		code llm.Code
+	}{
+		{"held", FormatConfig{}, []string{"{", "}"}, "{|}|", ""},
+		{"alive", FormatConfig{Alive: 2 * time.Second}, []string{"~", "{", "1", "}"}, "alive|alive|{1}||||", ""},
+		{"alive-commits", FormatConfig{Alive: 2 * time.Second}, []string{"n", "o", "!"}, "alive", llm.CodeAnswerInvalid},
+		{"passed-as-it-comes", FormatConfig{Stream: StreamPass}, []string{"{", "}"}, "{|}|", ""},
+		{"passed-and-broken", FormatConfig{Stream: StreamPass}, []string{"~", "{}"}, "~|{}", llm.CodeAnswerInvalid},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig()
+				g.cfg.Formats, g.cfg.Format = formats{llm.Wanted{Text: true}}, tt.cfg
+				g.cloud.do["c/1"] = pieces(tt.say...)
+				var seen []string
+				_, log, _, err := g.run(t, true)
+				for _, l := range log {
+					if l != "alive" {
+						ev, perr := openai.ParseChunk([]byte(l))
+						if perr != nil {
+							t.Fatal(perr)
+						}
+						l = ev.Choices[0].Text
+					}
+					seen = append(seen, l)
+				}
+				e, _ := err.(*llm.Error)
+				if got := strings.Join(seen, "|"); got != tt.want || (err == nil) != (tt.code == "") || e != nil && e.Code != tt.code {
+					t.Errorf("%q, %v, want %q", got, err, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestFormatsCalls passes text on while calls are held back until they are whole.
+func TestFormatsCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig()
+		g.cfg.Formats = formats{llm.Wanted{Calls: true}}
+		chunks := []string{
+			`{"id":"up","choices":[{"index":0,"delta":{"content":"Let me see."}}]}`,
+			`{"id":"up","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}}]}}]}`,
+			`{"id":"up","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"~{"}}]}}]}`,
+			`{"id":"up","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]}}]}`,
+			`{"id":"up","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}`,
+		}
+		passed := 0
+		g.cloud.do["c/1"] = func(_ *llm.Request, emit func(llm.Event) error) error {
+			for i, c := range chunks {
+				ev, err := openai.ParseChunk([]byte(c))
+				if err != nil {
+					return err
+				}
+				if err := emit(ev); err != nil {
+					return err
+				}
+				if i == 0 {
+					passed++
+				}
+			}
+			return nil
+		}
+		_, log, _, err := g.run(t, true)
+		if err != nil || len(log) != len(chunks) || passed != 1 {
+			t.Fatalf("%v: %q", err, log)
+		}
+		a := openai.Answer{}
+		for _, l := range log {
+			ev, err := openai.ParseChunk([]byte(l))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ev.Raw = nil
+			a.Add(ev)
+		}
+		b, err := a.JSON()
+		if err != nil || !strings.Contains(string(b), `"name":"f","arguments":"{}"`) || !strings.Contains(string(b), "Let me see.") || strings.Count(string(b), `"id":"c1"`) != 1 {
+			t.Errorf("%s, %v", b, err)
+		}
+	})
+}
+
+// TestUnsupportedSchema moves on from a local target that cannot be held to a
+// schema, where policy permits another, and says which schema it was where not.
+func TestUnsupportedSchema(t *testing.T) {
+	no := func(*llm.Request, func(llm.Event) error) error {
+		return &llm.Error{Kind: llm.Invalid, Code: llm.CodeUnsupportedSchema, Param: "response_format", Msg: "the schema at /x"}
+	}
+	g := newRig()
+	g.cfg.Judge = judge{Boundary: llm.Supported}
+	g.local.do["local/a"] = no
+	if text, x, err := g.ask(t, "auto", "hi"); err != nil || text != "from c1" || x.Route != llm.RouteCloud {
+		t.Errorf("%q, %v", text, err)
+	}
+	if len(g.cloud.seen) != 1 || !strings.HasPrefix(g.cloud.seen[0], "c/1 escalate") {
+		t.Errorf("the cloud saw %q", g.cloud.seen)
+	}
+	_, _, err := g.ask(t, "local", "hi")
+	if e, ok := err.(*llm.Error); !ok || e.Kind != llm.Invalid || e.Code != llm.CodeUnsupportedSchema || e.Param != "response_format" || !strings.Contains(e.Msg, "/x") {
+		t.Errorf("error %v", err)
+	}
+}
