@@ -145,11 +145,11 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 	}
 	for i := range max(req.N, 1) {
 		er.Sampling.Seed = seed(req, i)
-		finish, err := t.choice(ctx, m, &a, &er, req, i, emit)
+		last, err := t.choice(ctx, m, &a, &er, req, i, emit)
 		if err != nil {
 			return err
 		}
-		ev := llm.Event{Choices: []llm.Delta{{Index: i, Finish: finish}}}
+		ev := llm.Event{Choices: []llm.Delta{last}}
 		if i == max(req.N, 1)-1 {
 			use := a.Usage
 			ev.Usage = &use
@@ -162,13 +162,21 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 	return nil
 }
 
-// choice generates one of the n answers.
-func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *engine.Request, req *llm.Request, index int, emit func(llm.Event) error) (llm.Finish, error) {
+// choice generates one of the n answers. It returns the delta that ends it.
+func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *engine.Request, req *llm.Request, index int, emit func(llm.Event) error) (llm.Delta, error) {
 	parser := newReader(m, er, req.ToolNames())
 	calls := 0
 	var emitErr error
-	send := func(deltas []chat.Delta, lp json.RawMessage) error {
-		d := llm.Delta{Index: index, Logprobs: lp}
+	send := func(deltas []chat.Delta, tokens []engine.TokenLogprob) error {
+		d := llm.Delta{Index: index}
+		if req.Sampling.Logprobs {
+			d.Logprobs = logprobs(tokens)
+		}
+		if req.Watch {
+			for _, t := range tokens {
+				d.Chosen = append(d.Chosen, t.Logprob)
+			}
+		}
 		for _, p := range deltas {
 			d.Text += p.Text
 			d.Reasoning += p.Thinking
@@ -179,7 +187,7 @@ func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *
 				calls++
 			}
 		}
-		if d.Text == "" && d.Reasoning == "" && d.ToolCalls == nil && lp == nil {
+		if d.Text == "" && d.Reasoning == "" && d.ToolCalls == nil && tokens == nil {
 			return nil
 		}
 		emitErr = emit(llm.Event{Choices: []llm.Delta{d}})
@@ -189,7 +197,7 @@ func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *
 		if a.FirstByte == 0 {
 			a.FirstByte = time.Since(a.Start)
 		}
-		return send(parser.Push(c.Text), logprobs(c.Tokens))
+		return send(parser.Push(c.Text), c.Tokens)
 	})
 	a.Usage.Input += res.PromptTokens
 	a.Usage.Output += res.CompletionTokens
@@ -197,15 +205,16 @@ func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *
 		err = send(parser.Flush(), nil)
 	}
 	if err != nil {
-		return "", failed(ctx, a, err, emitErr)
+		return llm.Delta{}, failed(ctx, a, err, emitErr)
 	}
+	last := llm.Delta{Index: index, Finish: llm.Finish(res.Finish)}
 	if res.Invalid != nil && !errors.Is(res.Invalid, engine.ErrCut) {
-		a.Code = "format" // a condition that only shows afterwards; the answer is out
+		a.Code, last.Broken = "format", true // a condition that only shows afterwards
 	}
 	if calls > 0 && res.Finish == "stop" {
-		return llm.ToolCalls, nil
+		last.Finish = llm.ToolCalls
 	}
-	return llm.Finish(res.Finish), nil
+	return last, nil
 }
 
 // seed returns the seed of the index-th choice: the client's, or the clock's.
@@ -244,7 +253,7 @@ func failed(ctx context.Context, a *llm.Attempt, err, emitErr error) error {
 
 // engineRequest translates req.
 func engineRequest(req *llm.Request) engine.Request {
-	out := engine.Request{MaxTokens: req.Sampling.MaxTokens, Stop: req.Sampling.Stop}
+	out := engine.Request{MaxTokens: req.Sampling.MaxTokens, Stop: req.Sampling.Stop, Watch: req.Watch}
 	for _, m := range req.Messages {
 		em := chat.Message{Role: string(m.Role), Content: m.Text, Name: m.Name, ToolCallID: m.ToolCallID}
 		for _, c := range m.ToolCalls {

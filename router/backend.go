@@ -46,6 +46,11 @@ type Judge interface {
 	// Assess never fails: what goes wrong, also ctx's deadline, is an
 	// assessment whose boundary is unavailable.
 	Assess(ctx context.Context, req *llm.Request) llm.Assessment
+
+	// Review revises an assessment by what the local tier has answered so far; the
+	// answer is whole when it has a finish. Its Thresholds.Escalate is the p_local
+	// below which an answer does not stand; without Thresholds every answer does.
+	Review(ctx context.Context, req *llm.Request, before llm.Assessment, ans llm.Answer) llm.Assessment
 }
 
 // A Policy decides what may leave.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -13,9 +12,6 @@ import (
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/internal/semconv"
 )
-
-// errEmpty is a local answer that said nothing.
-var errEmpty = &llm.Error{Kind: llm.Unavailable, Code: llm.CodeLocalInsufficient, Msg: "the local model gave an empty answer"}
 
 // Run dispatches the exchange: it tries the targets in order until one
 // answers, and passes the answer to emit. Before the first emit x.Target and
@@ -26,6 +22,7 @@ func (x *Exchange) Run(ctx context.Context, emit func(llm.Event) error) error {
 		return x.err
 	}
 	x.err = x.run(ctx, emit)
+	x.remember()
 	if x.err != nil && x.first == 0 {
 		x.Route = llm.RouteBlocked
 		x.Target = llm.Target{}
@@ -35,35 +32,18 @@ func (x *Exchange) Run(ctx context.Context, emit func(llm.Event) error) error {
 
 func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 	var last error
-	hop, decision := llm.First, x.Decision
-	for i, c := range x.Order {
-		if i > 0 {
-			hop = llm.Fallback
-			if x.Order[i-1].Target.Local() && !c.Target.Local() {
-				hop = llm.Escalate
-			}
-			d, err := x.ask(ctx, hop)
-			if err != nil {
-				return err
-			}
-			if !d.Allow || !permits(d, c.Target) {
-				continue // policy no longer permits what it permitted first
-			}
-			if err := x.bind(d); err != nil {
-				return err
-			}
-			decision = d
-		}
-		x.Target, x.Route = c.Target, routeOf(c)
-		if c.Target.Local() && i > 0 && x.want.Want != WantLocal {
-			x.Route = llm.RouteDegraded
-		}
-		err := x.try(ctx, c.Target, hop, decision, emit)
-		if err == nil || x.first > 0 {
+	doubted := -1 // the local target whose answer was stopped as doubtful
+	for i := range x.Order {
+		err := x.hop(ctx, i, i > 0, emit)
+		switch {
+		case err == nil || x.first > 0:
 			return err
-		}
-		if ctx.Err() != nil {
+		case errors.Is(err, errSkip):
+			continue
+		case ctx.Err() != nil:
 			return canceled(ctx)
+		case errors.Is(err, errUnsure) && doubted < 0:
+			doubted = i
 		}
 		switch llm.KindOf(err) {
 		case llm.Invalid, llm.Denied:
@@ -74,8 +54,13 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 		if x.r.cfg.Format.final(err) {
 			return err
 		}
-		x.r.cfg.Log.Warn("attempt failed", "decision", x.Req.ID, "target", c.Target.ID, "hop", hop, "err", llm.Cause(err))
 		last = err
+	}
+	if doubted >= 0 { // a doubtful answer is better than none
+		x.settled = true
+		if err := x.hop(ctx, doubted, true, emit); err == nil || x.first > 0 {
+			return err
+		}
 	}
 	if last == nil {
 		return x.nobody()
@@ -83,10 +68,46 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 	return exhausted(last)
 }
 
-// try makes one target answer.
-func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Decision, emit func(llm.Event) error) error {
+// errSkip is a target that policy no longer permits.
+var errSkip = errors.New("policy no longer permits the target")
+
+// hop offers the request to the target at x.Order[i]; before a later one policy is asked again.
+func (x *Exchange) hop(ctx context.Context, i int, later bool, emit func(llm.Event) error) error {
+	c := x.Order[i]
+	hop, decision := llm.First, x.Decision
+	if later {
+		hop = llm.Fallback
+		if i > 0 && x.Order[i-1].Target.Local() && !c.Target.Local() {
+			hop = llm.Escalate
+		}
+		d, err := x.ask(ctx, hop)
+		if err != nil {
+			return err
+		}
+		if !d.Allow || !permits(d, c.Target) {
+			return errSkip
+		}
+		if err := x.bind(d); err != nil {
+			return err
+		}
+		decision = d
+	}
+	x.Target, x.Route = c.Target, routeOf(c)
+	if c.Target.Local() && later && x.want.Want != WantLocal {
+		x.Route = llm.RouteDegraded
+	}
+	err := x.try(ctx, i, hop, decision, emit)
+	if err != nil && x.first == 0 && ctx.Err() == nil {
+		x.r.cfg.Log.Warn("attempt failed", "decision", x.Req.ID, "target", c.Target.ID, "hop", hop, "err", llm.Cause(err))
+	}
+	return err
+}
+
+// try makes the target at x.Order[at] answer.
+func (x *Exchange) try(ctx context.Context, at int, hop llm.Hop, d llm.Decision, emit func(llm.Event) error) error {
+	t := x.Order[at].Target
 	req := *x.Req
-	req.Target, req.Hop = t, hop
+	req.Target, req.Hop, req.Watch = t, hop, t.Local()
 	x.Usage = llm.Usage{} // of the answer that counts, not of one that came to nothing
 	var restore llm.Restorer
 	redacted := 0
@@ -120,16 +141,23 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 			x.Usage = a.Usage
 		}
 		x.Attempts = append(x.Attempts, a)
-		x.r.meters.attempted(ctx, t, a)
-		x.r.took.add(a)
 	}
-	gate := gate{x: x, emit: emit, restore: restore, hold: true, whole: t.Local() && !req.Stream, must: t.Local()}
+	tried := len(x.Attempts)
+	gate := x.newGate(ctx, at, &req, restore, emit)
 	gate.check = x.newChecker(ctx, t, d, gate.out)
 	err := x.r.backend(t).Generate(ctx, &req, gate.event)
+	made := len(x.Attempts) // what closing the answer adds are repairs
 	if err == nil {
-		attempt := len(x.Attempts) - 1
 		err = gate.close(ctx)
-		gate.check.checked(ctx, t, attempt)
+		gate.check.checked(ctx, t, made-1)
+	}
+	if gate.stopped != nil && made > tried { // the backend could not know
+		x.Attempts[made-1].Outcome, x.Attempts[made-1].Code = llm.Insufficient, gate.why
+		err = gate.stopped
+	}
+	for _, a := range x.Attempts[tried:made] {
+		x.r.meters.attempted(ctx, t, a)
+		x.r.took.add(a)
 	}
 	if restore != nil {
 		x.restored += restore.Restored()
@@ -146,6 +174,7 @@ func (x *Exchange) try(ctx context.Context, t llm.Target, hop llm.Hop, d llm.Dec
 	if req.Stream && x.first > 0 {
 		span.SetAttributes(attribute.Float64(semconv.TimeToFirstChunk, x.first.Seconds()))
 	}
+	gate.describe(ctx, span)
 	if gate.finish != "" {
 		span.SetAttributes(attribute.StringSlice(semconv.FinishReasons, []string{gate.finish.Name()}))
 	}
@@ -180,102 +209,6 @@ func (x *Exchange) redact(req *llm.Request, d llm.Decision) ([]string, llm.Resto
 	}
 	req.Body, req.Messages, req.Tools, req.ToolChoice, req.Format = clean.Body, clean.Messages, clean.Tools, clean.ToolChoice, clean.Format
 	return types, restore, nil
-}
-
-// A gate stands between a backend and the client. It restores what redaction
-// took out, and holds an answer back until it says something: an upstream that
-// opens a stream and then fails has not answered yet.
-type gate struct {
-	x       *Exchange
-	emit    func(llm.Event) error
-	restore llm.Restorer
-	check   *checker // nil: the request asks for no format
-	hold    bool     // nothing has been passed on
-	whole   bool     // nothing is, before the answer is complete: the client gets it whole anyway
-	must    bool     // an answer that says nothing is none
-	said    bool
-	held    []llm.Event
-	finish  llm.Finish
-}
-
-// mostHeld bounds the events that are held back without saying anything.
-const mostHeld = 64
-
-func (g *gate) event(ev llm.Event) error {
-	if ev.Usage != nil {
-		g.x.Usage = *ev.Usage
-	}
-	if g.restore != nil {
-		g.restore.Event(&ev)
-	}
-	for _, d := range ev.Choices {
-		if d.Finish != "" {
-			g.finish = d.Finish
-		}
-	}
-	if g.check != nil {
-		return g.check.event(ev)
-	}
-	return g.out(ev)
-}
-
-// out takes what has been restored and checked.
-func (g *gate) out(ev llm.Event) error {
-	if !g.hold || ev.Alive {
-		return g.pass(ev)
-	}
-	g.held = append(g.held, ev)
-	g.said = g.said || says(ev)
-	if g.whole || !g.said && len(g.held) < mostHeld {
-		return nil
-	}
-	return g.release()
-}
-
-// release passes on what was held back.
-func (g *gate) release() error {
-	held := g.held
-	g.hold, g.held = false, nil
-	for _, ev := range held {
-		if err := g.pass(ev); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (g *gate) pass(ev llm.Event) error {
-	if g.x.first == 0 {
-		g.x.first = max(time.Since(g.x.Req.Received), 1)
-	}
-	return g.emit(ev)
-}
-
-// close ends a complete answer.
-func (g *gate) close(ctx context.Context) error {
-	if g.restore != nil {
-		if rest := g.restore.Flush(); rest != nil {
-			if err := g.event(llm.Event{Choices: rest}); err != nil {
-				return err
-			}
-		}
-	}
-	if g.check != nil {
-		if err := g.check.close(ctx); err != nil {
-			return err
-		}
-	}
-	if g.hold && g.must && !g.said {
-		return errEmpty
-	}
-	return g.release()
-}
-
-// says reports whether ev carries anything a client could use.
-func says(ev llm.Event) bool {
-	return slices.ContainsFunc(ev.Choices, func(d llm.Delta) bool {
-		return d.Text != "" || d.Reasoning != "" || d.Refusal != "" || len(d.ToolCalls) > 0 || d.Finish == llm.Length
-	})
 }
 
 // exhausted is the client's error when every target failed; last is the last one's.

@@ -73,6 +73,10 @@ type judge llm.Assessment
 
 func (j judge) Assess(context.Context, *llm.Request) llm.Assessment { return llm.Assessment(j) }
 
+func (j judge) Review(_ context.Context, _ *llm.Request, a llm.Assessment, _ llm.Answer) llm.Assessment {
+	return a
+}
+
 type policy func(llm.PolicyInput) (llm.Decision, error)
 
 func (p policy) Decide(_ context.Context, in llm.PolicyInput) (llm.Decision, error) { return p(in) }

@@ -24,6 +24,8 @@ type meters struct {
 	cost       metric.Int64Counter
 	findings   metric.Int64Counter
 	judge      metric.Float64Histogram
+	commit     metric.Float64Histogram
+	latched    metric.Int64Counter
 	policy     metric.Float64Histogram
 	policyFail metric.Int64Counter
 	formats    metric.Int64Counter
@@ -57,6 +59,8 @@ func newMeters() (*meters, error) {
 		cost:       counter("sluice.cost.nano_usd", "", "Money spent on cloud targets, in nano-dollars."),
 		findings:   counter("sluice.findings", "", "Personal data and secrets found, by type."),
 		judge:      histogram("sluice.assess.duration", "The judge, per request.", fast),
+		commit:     histogram("sluice.commit.wait", "How long a local stream was held back and reviewed before its first byte went out.", fast),
+		latched:    counter("sluice.latched", "", "Steps of agents that a latch sent to the cloud."),
 		policy:     histogram("sluice.decide.duration", "One policy decision.", fast),
 		formats:    counter("sluice.format.answers", "", "Answers held against a schema of their request, by verdict; those repaired were saved from a retry or a refusal."),
 		fixes:      counter("sluice.format.fixes", "", "What was repaired in answers, by kind."),
@@ -67,6 +71,10 @@ func newMeters() (*meters, error) {
 
 func (m *meters) assessed(ctx context.Context, a llm.Assessment, took time.Duration) {
 	m.judge.Record(ctx, took.Seconds(), metric.WithAttributes(attribute.String("boundary", string(a.Boundary))))
+}
+
+func (m *meters) committed(ctx context.Context, wait time.Duration, passed bool) {
+	m.commit.Record(ctx, wait.Seconds(), metric.WithAttributes(attribute.Bool("passed", passed)))
 }
 
 func (m *meters) decided(ctx context.Context, hop llm.Hop, d llm.Decision, err error, took time.Duration) {

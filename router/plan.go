@@ -28,12 +28,15 @@ type Exchange struct {
 	Rejected   []Choice
 	Attempts   []llm.Attempt
 	Timings    Timings
+	Latched    bool // an agent's run that stays with the cloud
 
 	// What became of it; set by Run.
 	Route    llm.Route
 	Target   llm.Target // that answered, or is answering
 	Usage    llm.Usage
-	Redacted []string // types taken out of what the last cloud target saw
+	Redacted []string        // types taken out of what the last cloud target saw
+	Revised  *llm.Assessment // of the last local answer; nil without one, or when none was reviewed
+	Held     time.Duration   // how long a local stream was held back before it went out
 
 	r        *Router
 	want     Resolved
@@ -43,6 +46,8 @@ type Exchange struct {
 	err      error
 	restored int
 	first    time.Duration // until the first event; 0 before
+	settled  bool          // a doubtful local answer has to do: nobody else answered
+	session  *session      // of an agent's run; nil for other requests
 }
 
 // Timings says how long each step took.
@@ -112,13 +117,18 @@ func (x *Exchange) assess(ctx context.Context) {
 	defer cancel()
 	x.Assessment = x.r.cfg.Judge.Assess(ctx, x.Req)
 	x.Timings.Assess = time.Since(start)
+	x.latch()
 	span.SetAttributes(
 		attribute.String("sluice.assess.task", x.Assessment.Task),
 		attribute.String("sluice.assess.boundary", string(x.Assessment.Boundary)),
 		attribute.Float64("sluice.assess.p_local", x.Assessment.PLocal),
 		attribute.String("sluice.assess.by", x.Assessment.By),
+		attribute.Bool("sluice.assess.latched", x.Latched),
 	)
 	x.r.meters.assessed(ctx, x.Assessment, x.Timings.Assess)
+	if x.Latched {
+		x.r.meters.latched.Add(ctx, 1)
+	}
 }
 
 // decide asks policy about the first hop and orders the candidates.

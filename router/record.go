@@ -75,8 +75,11 @@ func (x *Exchange) record(ctx context.Context, status int) *llm.Record {
 		AssessedBy: x.Assessment.By,
 		Policy:     x.Decision.Revision, Reasons: x.Decision.Reasons,
 		Attempts: x.Attempts, Usage: x.Usage, CostNano: cost, CostKnown: known, PriceID: x.Target.Price.ID,
-		Duration: time.Since(req.Received), FirstByte: x.first,
+		Duration: time.Since(req.Received), FirstByte: x.first, Held: x.Held, Latched: x.Latched,
 		InputMAC: x.r.mac(req.Body), Config: x.r.cfg.Generation,
+	}
+	if x.Revised != nil {
+		rec.Revised = &x.Revised.PLocal
 	}
 	for _, d := range x.Decision.Deny {
 		rec.Rules = append(rec.Rules, d.Rule)

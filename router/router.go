@@ -33,6 +33,8 @@ type Config struct {
 	Aliases   []Alias
 	Budgets   *Budgets // nil: nobody has a budget
 	NoDegrade bool     // never answer locally what was meant for the cloud
+	Commit    Commit   // how long local streams are held back and reviewed
+	Latch     Latch    // when the runs of agents stay with the cloud
 	// AssessTimeout bounds the judge. Default 500ms.
 	AssessTimeout time.Duration
 	// MACKey keys the digests in the ledger. Without it they would be guessable.
@@ -50,6 +52,7 @@ type Router struct {
 	tracer  trace.Tracer
 	meters  *meters
 	took    latencies
+	latches *latches
 }
 
 // New returns a Router, or every mistake in cfg.
@@ -66,7 +69,7 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	r := &Router{cfg: cfg, tracer: otel.Tracer("github.com/sluice-ai/sluice/router")}
+	r := &Router{cfg: cfg, tracer: otel.Tracer("github.com/sluice-ai/sluice/router"), latches: newLatches(cfg.Latch)}
 	r.targets = append(r.targets, cfg.Local.Targets()...)
 	if cfg.Cloud != nil {
 		r.targets = append(r.targets, cfg.Cloud.Targets()...)
@@ -89,6 +92,9 @@ func New(cfg Config) (*Router, error) {
 	}
 	return r, errors.Join(errs...)
 }
+
+// Inherit takes over what old remembers of the runs of agents, when r takes its place.
+func (r *Router) Inherit(old *Router) { r.latches.inherit(old.latches) }
 
 // Refused counts a request that was refused before it could be planned: no key,
 // a bad body, too large. Such a request leaves no record, so that a flood of

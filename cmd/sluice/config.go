@@ -44,6 +44,8 @@ type Config struct {
 		Supported   float64       `yaml:"supported"`
 		Unsupported float64       `yaml:"unsupported"`
 		Calibration string        `yaml:"calibration"` // a file of `sluice calibrate`; it sets both thresholds
+		Escalate    float64       `yaml:"escalate"`    // p_local below which a local answer is given up; 0: never
+		SelfCheck   time.Duration `yaml:"self_check"`  // how long the answering model may take to judge itself; 0: it is not asked
 		Disable     bool          `yaml:"disable"`
 	} `yaml:"judge"`
 	Providers []ProviderConfig `yaml:"providers"`
@@ -56,6 +58,15 @@ type Config struct {
 	Aliases []router.Alias `yaml:"aliases"`
 	Routing struct {
 		NoDegrade bool `yaml:"no_degrade"`
+		Commit    struct {
+			Tokens int           `yaml:"tokens"`
+			Wait   time.Duration `yaml:"wait"`
+		} `yaml:"commit"`
+		Agents struct {
+			LatchAfter int           `yaml:"latch_after"`
+			Sticky     string        `yaml:"sticky"`
+			Idle       time.Duration `yaml:"idle"`
+		} `yaml:"agents"`
 	} `yaml:"routing"`
 	Formats struct {
 		Repair  llm.Repair    `yaml:"repair"`
@@ -393,6 +404,9 @@ func (c *Config) Validate() error {
 	} else if s := t.Sample; s != nil && (*s < 0 || *s > 1) {
 		bad("telemetry.traces.sample: %g is not between 0 and 1", *s)
 	}
+	if s := c.Routing.Agents.Sticky; !slices.Contains([]string{"turn", "session", "off"}, s) {
+		bad("routing.agents.sticky: %q is none of turn, session, off", s)
+	}
 	for _, n := range []struct {
 		key string
 		v   int64
@@ -401,6 +415,8 @@ func (c *Config) Validate() error {
 		{"limits.max_body_bytes", c.Limits.MaxBody}, {"limits.max_answer_bytes", c.Limits.MaxAnswer},
 		{"limits.shutdown", int64(c.Limits.Shutdown)}, {"ledger.segment_bytes", c.Ledger.SegmentBytes},
 		{"ledger.queue", int64(c.Ledger.Queue)}, {"policy.timeout", int64(c.Policy.Timeout)}, {"judge.timeout", int64(c.Judge.Timeout)},
+		{"judge.self_check", int64(c.Judge.SelfCheck)}, {"routing.commit.tokens", int64(c.Routing.Commit.Tokens)}, {"routing.commit.wait", int64(c.Routing.Commit.Wait)},
+		{"routing.agents.latch_after", int64(c.Routing.Agents.LatchAfter)}, {"routing.agents.idle", int64(c.Routing.Agents.Idle)},
 	} {
 		if n.v < 0 {
 			bad("%s must not be negative", n.key)
@@ -439,6 +455,9 @@ func (c *Config) validateLocal(bad func(string, ...any)) {
 	}
 	if c.Judge.Unsupported < 0 || c.Judge.Supported > 1 || c.Judge.Unsupported > c.Judge.Supported {
 		bad("judge: 0 <= unsupported (%g) <= supported (%g) <= 1 must hold", c.Judge.Unsupported, c.Judge.Supported)
+	}
+	if c.Judge.Escalate < 0 || c.Judge.Escalate > 1 {
+		bad("judge.escalate: %g is no share between 0 and 1", c.Judge.Escalate)
 	}
 }
 

@@ -82,7 +82,8 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 		return nil, errors.Join(err, b.local.Close())
 	}
 	b.judge, err = judge.New(ctx, model, judge.Config{
-		Model: id, Supported: cfg.Judge.Supported, Unsupported: cfg.Judge.Unsupported, Calibration: calibration, Local: b.local.Targets(),
+		Model: id, Supported: cfg.Judge.Supported, Unsupported: cfg.Judge.Unsupported, Origin: originOf(cfg), Calibration: calibration,
+		Escalate: orNever(cfg.Judge.Escalate), Local: b.local.Targets(), Answering: b.local.Model, SelfCheck: cfg.Judge.SelfCheck,
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.local.Close())
@@ -91,6 +92,22 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
+}
+
+// originOf says where the judge's thresholds are from when no calibration has them.
+func originOf(cfg *Config) string {
+	if cfg.Judge.Supported == judge.DefaultSupported && cfg.Judge.Unsupported == judge.DefaultUnsupported {
+		return "default"
+	}
+	return "config"
+}
+
+// orNever turns the configuration's "0: never" into what no probability is below.
+func orNever(p float64) float64 {
+	if p == 0 {
+		return -1
+	}
+	return p
 }
 
 func (b *base) close() error { return errors.Join(b.judge.Close(), b.local.Close()) }
@@ -147,10 +164,15 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 		Local: b.local, Cloud: out.cloud, Inspector: in, Judge: b.judge, Policy: out.policy, Recorder: rec,
 		Parse:   func(_ llm.Dialect, body []byte) (*llm.Request, error) { return openai.ParseRequest(body) },
 		Aliases: cfg.Aliases, Budgets: b.budgets, NoDegrade: cfg.Routing.NoDegrade,
+		Commit:        router.Commit(cfg.Routing.Commit),
+		Latch:         router.Latch{After: cfg.Routing.Agents.LatchAfter, Sticky: cfg.Routing.Agents.Sticky, Idle: cfg.Routing.Agents.Idle},
 		AssessTimeout: cfg.Judge.Timeout, MACKey: derive(mac, "ledger"), Generation: out.generation, Log: log,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if old != nil {
+		out.router.Inherit(old.router)
 	}
 	out.api, err = api.New(api.Config{
 		Router: out.router, Inspector: in, Keys: keys, MaxBody: cfg.Limits.MaxBody, Version: version, Log: log,

@@ -53,13 +53,42 @@ type Assessment struct {
 	Why      string   `json:"why,omitempty"`     // one clause, for people
 	Signals  []Signal `json:"signals,omitempty"` // what it looked at
 	Tokens   int      `json:"tokens,omitempty"`  // read by the judge's model
+	// Thresholds are what PLocal was held to, nil when nothing was compared.
+	Thresholds *Thresholds `json:"thresholds,omitempty"`
+	Run        AgentRun    `json:"run,omitzero"` // how the agent's turn is going, when there is one
+}
+
+// An AgentRun counts what happened in an agent's turn: since the user last spoke.
+type AgentRun struct {
+	Steps   int  `json:"steps"`            // answers that called tools
+	Errors  int  `json:"errors"`           // results that look like errors
+	Repeats int  `json:"repeats"`          // calls that were made before, word for word
+	Failed  bool `json:"failed,omitempty"` // the newest results hold an error
+}
+
+// Thresholds turn p_local into a boundary.
+type Thresholds struct {
+	Supported   float64 `json:"supported"`   // "supported" from here on
+	Unsupported float64 `json:"unsupported"` // "unsupported" up to here
+	Escalate    float64 `json:"escalate"`    // a local answer whose revised p_local is below goes to the cloud instead
+	Origin      string  `json:"origin"`      // "default", "config", or "calibration cal_…"
+	Weights     string  `json:"weights"`     // the version of the weights of the signals, and where they are from
+}
+
+// An Answer is what a judge sees of a local answer, whole or as far as it came.
+type Answer struct {
+	Text   string
+	Calls  int       // tool calls in it
+	Chosen []float64 // natural log-probabilities of the tokens that the model chose itself
+	Finish Finish    // "" while it is still being written
+	Broken bool      // it does not satisfy the format that was asked for
 }
 
 // A Signal is one thing that the judge looked at, and what it added to the log-odds of p_local.
 type Signal struct {
 	Name   string  `json:"name"`
-	Value  any     `json:"value"`
-	Weight float64 `json:"weight"`
+	Value  any     `json:"value"`  // a number, a truth value or a word of ours; never text of the request
+	Weight float64 `json:"weight"` // what it added
 }
 
 // A PolicyInput is the document that policy is asked about.

@@ -29,6 +29,8 @@ type Delta struct {
 	ToolCalls []ToolDelta
 	Logprobs  json.RawMessage // OpenAI's logprobs object; nil when not asked for
 	Finish    Finish          // "" until the choice is over
+	Chosen    []float64       // when [Request.Watch]: the log-probabilities of what the model chose; not for clients
+	Broken    bool            // with Finish: the answer does not satisfy the format that was asked for
 }
 
 // A ToolDelta is what an event adds to one tool call. ID and Name come once, with the first delta of an index.

@@ -66,7 +66,9 @@ type Record struct {
 	Restored   int              `json:"restored,omitempty"`
 	Assessment PolicyAssessment `json:"assessment"`
 	AssessedBy string           `json:"assessed_by,omitempty"`
-	Policy     string           `json:"policy"` // revision
+	Revised    *float64         `json:"p_revised,omitempty"` // p_local of the last local answer, once it was read
+	Latched    bool             `json:"latched,omitempty"`   // a step of an agent that a latch sent to the cloud
+	Policy     string           `json:"policy"`              // revision
 	Rules      []string         `json:"rules,omitempty"`
 	Reasons    []string         `json:"reasons,omitempty"`
 	Attempts   []Attempt        `json:"attempts,omitempty"`
@@ -76,6 +78,7 @@ type Record struct {
 	PriceID    string           `json:"price_id,omitempty"`
 	Duration   time.Duration    `json:"duration_ns"`
 	FirstByte  time.Duration    `json:"first_byte_ns,omitempty"`
+	Held       time.Duration    `json:"held_ns,omitempty"`   // how long a local stream was held back
 	InputMAC   string           `json:"input_mac,omitempty"` // keyed digest of the request's body: provable, not guessable
 	Config     int64            `json:"config_generation"`
 }

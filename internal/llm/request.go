@@ -39,9 +39,10 @@ type Request struct {
 	Origin    string // where the client says its data comes from, for example "DE"; "" when unknown
 	Received  time.Time
 
-	// Target and Hop are set by the router on the copy that it hands to a backend.
+	// Target, Hop and Watch are set by the router on the copy that it hands to a backend.
 	Target Target
 	Hop    Hop
+	Watch  bool // wants Delta.Chosen, where the backend knows it
 	// OnAttempt, when set, is called once for each attempt that a backend makes, after it ended.
 	OnAttempt func(Attempt)
 }

@@ -14,7 +14,7 @@ type Rules struct{}
 
 // Assess judges req. It always has a verdict.
 func (Rules) Assess(_ context.Context, req *llm.Request) llm.Assessment {
-	kind, odds := hints.Of(req)
+	kind, odds, _ := hints.Of(req)
 	a := llm.Assessment{Task: kind, PLocal: 1 / (1 + math.Exp(-odds)), Boundary: llm.Uncertain, By: "rule:keywords"}
 	if odds >= 0 {
 		a.Boundary = llm.Supported

@@ -18,9 +18,15 @@ import (
 	"github.com/sluice-ai/sluice/internal/llm"
 )
 
+// A Part is one hint that applies, and what it adds to the log-odds.
+type Part struct {
+	Name string // "words.extraction", "form.short": the words are not repeated
+	Odds float64
+}
+
 // Of returns the likeliest kind of task of req, and the log-odds that a small
-// local model will do.
-func Of(req *llm.Request) (kind string, odds float64) {
+// local model will do, with the hints that make them; they sum up to odds.
+func Of(req *llm.Request) (kind string, odds float64, parts []Part) {
 	text := ""
 	for _, m := range req.Messages {
 		if m.Role == llm.User || m.Role == llm.ToolRole {
@@ -59,18 +65,22 @@ func (h *hint) hits(v view) float64 {
 }
 
 // score returns the likeliest kind of task, and the log-odds that it may stay.
-func score(v view) (kind string, odds float64) {
-	odds = base
+func score(v view) (kind string, odds float64, parts []Part) {
+	add := func(name string, o float64) {
+		odds += o
+		parts = append(parts, Part{name, o})
+	}
+	add("base", base)
 	votes := map[string]float64{}
 	for i := range hints {
 		if hits := hints[i].hits(v); hits > 0 {
-			odds += hints[i].odds * hits
+			add("words."+hints[i].kind, hints[i].odds*hits)
 			votes[hints[i].kind] += hints[i].says * hits
 		}
 	}
 	for _, f := range forms {
 		if f.holds(v) {
-			odds += f.odds
+			add("form."+f.name, f.odds)
 			votes[f.kind] += f.says
 		}
 	}
@@ -80,7 +90,7 @@ func score(v view) (kind string, odds float64) {
 			kind, best = k, votes[k]
 		}
 	}
-	return cmp.Or(kind, "reasoning"), odds
+	return cmp.Or(kind, "reasoning"), odds, parts
 }
 
 // flatten returns text in lower case, with one space for each run of what is

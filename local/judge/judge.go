@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
+	"time"
 
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/local/calibrate"
@@ -30,31 +30,59 @@ type Config struct {
 	MaxTokens int
 	// Local are the local targets that can answer: the rules look at what they can do.
 	Local []llm.Target
+	// Origin says where the thresholds are from: "default" or "config". Default "default".
+	Origin string
+	// Escalate is the revised p_local below which [Judge.Review] advises against an
+	// answer. Default 0.3, negative for never; it is at most Supported.
+	Escalate float64
+	// Weights of the signals. Default: a calibration's own, or else [DefaultWeights].
+	Weights *Weights
+	// Answering returns the model of a local target, for the self-check; nil when
+	// there is none. SelfCheck bounds that check; 0 switches it off.
+	Answering func(target string) *engine.Model
+	SelfCheck time.Duration
 }
+
+// The thresholds without a configuration.
+const (
+	DefaultSupported   = 0.6
+	DefaultUnsupported = 0.4
+)
 
 // A Judge assesses requests. It is safe for concurrent use.
 type Judge struct {
-	cfg    Config
-	by     string // Config.Model, and "+" and the calibration's id when there is one
-	model  *engine.Model
-	base   *engine.Session // holds the prefix that every prompt shares; only cloned
-	routes [2][]int32      // the labels local and cloud
-	tasks  [][]int32       // the labels of Tasks
+	cfg     Config
+	by      string // Config.Model, and "+" and the calibration's id when there is one
+	origin  *llm.Thresholds
+	weights *Weights
+	model   *engine.Model
+	base    *engine.Session // holds the prefix that every prompt shares; only cloned
+	routes  [2][]int32      // the labels local and cloud
+	tasks   [][]int32       // the labels of Tasks
 }
 
 // New returns a judge that asks model, which must outlive it. It reads the
 // prompt's constant prefix once. A nil model is allowed: then only the rules
 // speak, and every other verdict is unavailable.
 func New(ctx context.Context, model *engine.Model, cfg Config) (*Judge, error) {
-	cfg.Supported = cmp.Or(cfg.Supported, 0.6)
-	cfg.Unsupported = cmp.Or(cfg.Unsupported, 0.4)
+	cfg.Supported = cmp.Or(cfg.Supported, DefaultSupported)
+	cfg.Unsupported = cmp.Or(cfg.Unsupported, DefaultUnsupported)
 	cfg.MaxTokens = cmp.Or(cfg.MaxTokens, 1024)
-	by := cfg.Model
+	cfg.Escalate = cmp.Or(cfg.Escalate, 0.3)
+	by, origin := cfg.Model, cmp.Or(cfg.Origin, "default")
 	if c := cfg.Calibration; c != nil {
 		cfg.Supported, cfg.Unsupported = c.Supported, c.Unsupported
 		by += "+" + c.ID
+		origin = "calibration " + c.ID
 	}
-	j := &Judge{cfg: cfg, by: by, model: model}
+	cfg.Escalate = min(cfg.Escalate, cfg.Supported)
+	j := &Judge{cfg: cfg, by: by, model: model, weights: cfg.Weights}
+	if j.weights == nil {
+		j.weights = DefaultWeights()
+	}
+	j.origin = &llm.Thresholds{
+		Supported: cfg.Supported, Unsupported: cfg.Unsupported, Escalate: cfg.Escalate, Origin: origin, Weights: j.weights.Version,
+	}
 	if model == nil {
 		return j, nil
 	}
@@ -86,25 +114,28 @@ func (j *Judge) Close() error {
 // Assess judges req. It never fails: what goes wrong is a verdict of its own.
 func (j *Judge) Assess(ctx context.Context, req *llm.Request) llm.Assessment {
 	dig := digest(req)
-	signals := cheap(req, dig)
+	facts, run := cheap(req, dig), agentRun(req)
 	if a, ok := j.rule(req); ok {
-		a.Signals = signals
+		a.Signals, a.Run = facts, run
 		return a
 	}
+	silent := func(by, why string) llm.Assessment {
+		return llm.Assessment{Boundary: llm.NoVerdict, By: by, Why: why, Signals: facts, Run: run}
+	}
 	if j.model == nil {
-		return llm.Assessment{Boundary: llm.NoVerdict, By: "rule:no-judge", Why: "no judging model is configured", Signals: signals}
+		return silent("rule:no-judge", "no judging model is configured")
 	}
-	a, err := j.ask(ctx, req, dig)
-	if err != nil {
-		why := "the judging model failed"
-		if ctx.Err() != nil {
-			why = "the judging model did not answer in time"
-		} else if errors.Is(err, engine.ErrBusy) {
-			why = "the judging model is busy"
-		}
-		return llm.Assessment{Boundary: llm.NoVerdict, By: j.by, Why: why, Signals: signals}
+	a, err := j.ask(ctx, req, dig, run)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return silent(j.by, "the judging model did not answer in time")
+	case errors.Is(err, engine.ErrBusy):
+		return silent(j.by, "the judging model is busy")
+	default:
+		return silent(j.by, "the judging model failed")
 	}
-	a.Signals = append(a.Signals, signals...)
+	a.Signals = append(a.Signals, facts...)
 	return a
 }
 
@@ -118,7 +149,30 @@ func (j *Judge) rule(req *llm.Request) (llm.Assessment, bool) {
 			return no("modality", "no local model takes "+m+" input")
 		}
 	}
+	if limit := j.context(); limit > 0 {
+		bytes := 0
+		for _, m := range req.Messages {
+			bytes += len(m.Text)
+		}
+		if bytes/6 > limit { // a low guess: nothing is refused that might fit
+			return no("context", "the request is longer than the context of every local model")
+		}
+	}
 	return llm.Assessment{}, false
+}
+
+// context returns the longest context of a local model that chats, 0 when it is unknown.
+func (j *Judge) context() int {
+	longest := 0
+	for _, t := range j.cfg.Local {
+		if t.Has("chat") {
+			if t.Context == 0 {
+				return 0
+			}
+			longest = max(longest, t.Context)
+		}
+	}
+	return longest
 }
 
 func (j *Judge) can(ability string) bool {
@@ -130,8 +184,8 @@ func (j *Judge) can(ability string) bool {
 	return false
 }
 
-// ask scores the labels.
-func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string) (llm.Assessment, error) {
+// ask scores the labels, and weighs what they say with the other signals.
+func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string, run llm.AgentRun) (llm.Assessment, error) {
 	ids, err := j.tokens(question(dig))
 	if err != nil {
 		return llm.Assessment{}, err
@@ -151,10 +205,14 @@ func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string) (llm.Asse
 	}
 	info := j.model.Info()
 	raw := routes[0] - routes[1]
-	says := raw*cmp.Or(info.JudgeScale, 1) + info.JudgeBias
-	kind, hint := hints.Of(req)
-	odds := share * (says + hint)
-	p := 1 / (1 + math.Exp(-odds))
+	kind, hint, parts := hints.Of(req)
+	values := map[string]float64{"lfm2": raw*cmp.Or(info.JudgeScale, 1) + info.JudgeBias, "hints": hint}
+	if run.Steps > 0 {
+		values["tool_errors"], values["tool_repeats"] = float64(run.Errors), float64(run.Repeats)
+	}
+	signals, odds := weigh(j.weights.Before, values)
+	odds += j.weights.Bias
+	p := sigmoid(odds)
 	route := 0
 	if raw < 0 {
 		route = 1
@@ -169,31 +227,43 @@ func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string) (llm.Asse
 	best := 0
 	for i := range tasks {
 		if Tasks[i] == kind {
-			tasks[i] += hinted
+			tasks[i] += j.weights.Kind
 		}
 		if tasks[i] > tasks[best] {
 			best = i
 		}
 	}
+	if j.weights.Bias != 0 {
+		signals = append(signals, llm.Signal{Name: "bias", Value: 1, Weight: round(j.weights.Bias)})
+	}
 	a := llm.Assessment{
-		Task: Tasks[best], PLocal: p, Boundary: j.boundary(p), By: j.by,
-		Tokens: len(ids) + len(j.routes[route]),
-		Signals: []llm.Signal{
-			{Name: "lfm2.log_odds", Value: round(raw), Weight: round(share * says)},
-			{Name: "hints", Value: kind, Weight: round(share * hint)},
-		},
+		Task: Tasks[best], PLocal: p, Boundary: j.boundary(p), By: j.by, Tokens: len(ids) + len(j.routes[route]),
+		Signals: append(signals, j.spell(parts)...), Thresholds: j.thresholds(), Run: run,
 	}
 	a.Why = fmt.Sprintf("%s, p_local %.2f", a.Task, p)
 	return a, nil
 }
 
-// The model and the hints are two witnesses of the same thing, and agree more
-// often than strangers would: each counts for share of what it says. A kind of
-// task that the hints name counts hinted (a natural logarithm) for the model too.
-const (
-	share  = 0.6
-	hinted = 2
-)
+// spell lists what the signal "hints" consists of, each part with what of its
+// odds counts. They are shown under that signal, and add nothing to it.
+func (j *Judge) spell(parts []hints.Part) (out []llm.Signal) {
+	weight := 0.0
+	for _, w := range j.weights.Before {
+		if w.Name == "hints" {
+			weight = w.Weight
+		}
+	}
+	for _, p := range parts {
+		out = append(out, llm.Signal{Name: "hints." + p.Name, Value: round(p.Odds), Weight: round(weight * p.Odds)})
+	}
+	return out
+}
+
+// thresholds returns a copy: an assessment is its reader's to change.
+func (j *Judge) thresholds() *llm.Thresholds {
+	t := *j.origin
+	return &t
+}
 
 func (j *Judge) boundary(p float64) llm.Boundary {
 	switch {
@@ -237,7 +307,7 @@ func (j *Judge) text(s string) []int32 {
 	return j.model.Tokenizer().Encode(nil, s, tokenizer.Options{})
 }
 
-// cheap returns plain facts of the request, for people: they weigh nothing.
+// cheap returns plain facts of the request, for people: they add nothing.
 func cheap(req *llm.Request, dig string) []llm.Signal {
 	chars := 0
 	for _, m := range req.Messages {
@@ -248,7 +318,6 @@ func cheap(req *llm.Request, dig string) []llm.Signal {
 		{Name: "turns", Value: len(req.Messages)},
 		{Name: "tools", Value: len(req.Tools)},
 		{Name: "code", Value: strings.Contains(dig, "```")},
+		{Name: "script", Value: cmp.Or(script(req.LastText()), "mixed or short")},
 	}
 }
-
-func round(v float64) float64 { return math.Round(v*1000) / 1000 }

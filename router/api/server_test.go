@@ -42,6 +42,10 @@ func (w *world) Inspect(context.Context, *llm.Request) ([]llm.Finding, error) { 
 func (w *world) Redact(req *llm.Request, _ []llm.Finding, _ []string) ([]byte, llm.Restorer, error) {
 	return req.Body, nil, nil
 }
+func (w *world) Review(_ context.Context, _ *llm.Request, a llm.Assessment, _ llm.Answer) llm.Assessment {
+	return a
+}
+
 func (w *world) Assess(context.Context, *llm.Request) llm.Assessment {
 	return llm.Assessment{Boundary: llm.Supported}
 }
