@@ -62,7 +62,7 @@ local:
   models:
     - {name: nano, file: embedded}
     - {name: home, file: %s}
-judge: {timeout: 10s}
+judge: {timeout: 10s, escalate: 0}
 keys:
   - {name: ops, secret: "${KEY_OPS}", debug: true}
   - {name: plain, secret: "${KEY_PLAIN}", user: somebody}
@@ -148,6 +148,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("breakers", s.breakers)
 	t.Run("reload", s.reload)
 	t.Run("metrics", s.metrics)
+	t.Run("escalated", s.escalated)
 	t.Run("no-chat-at-home", s.noChatAtHome)
 	t.Run("shutdown", s.shutdown)
 	if t.Failed() {
