@@ -139,10 +139,10 @@ type answerReader interface {
 func newReader(m *engine.Model, er *engine.Request, names []string) answerReader {
 	thinks := m.Style().StartsThinking()
 	if len(er.Schema) == 0 || er.Calls != nil && er.Calls.Required {
-		return chat.NewParser(chat.ParserOptions{Thinking: thinks, Names: names})
+		return chat.NewParser(chat.ParserOptions{Thinking: thinks, Names: names, Exact: er.Calls != nil})
 	}
 	_, ends := m.Tokenizer().ID(endThought) // else the engine knows no thought, and begins with JSON
-	return &jsonReader{thinking: thinks && ends, parser: chat.NewParser(chat.ParserOptions{})}
+	return &jsonReader{thinking: thinks && ends, parser: chat.NewParser(chat.ParserOptions{Exact: er.Calls != nil})}
 }
 
 const endThought, startCall = "</think>", "<|tool_call_start|>"

@@ -33,7 +33,16 @@ func answer(t *testing.T, tier *Tier, req *llm.Request) (text string, calls []ll
 	err := tier.Generate(t.Context(), req, func(ev llm.Event) error {
 		for _, d := range ev.Choices {
 			text += d.Text
-			calls = append(calls, d.ToolCalls...)
+			for _, c := range d.ToolCalls {
+				if n := len(calls); n > 0 && calls[n-1].Index == c.Index {
+					if c.ID != "" || c.Name != "" {
+						t.Errorf("call %d is named twice: %+v", c.Index, c)
+					}
+					calls[n-1].Arguments += c.Arguments
+				} else {
+					calls = append(calls, c)
+				}
+			}
 			if d.Finish != "" {
 				finish = d.Finish
 			}

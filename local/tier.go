@@ -12,8 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/local/hub"
 	"github.com/sluice-ai/sluice/runtime/chat"
@@ -126,7 +124,8 @@ func (t *Tier) Healthy(id string) bool { return t.models[id] != nil }
 func (t *Tier) Model(id string) *engine.Model { return t.models[id] }
 
 // Generate runs req on its target. The n choices are generated one after
-// another. Text comes as it is made; a tool call comes whole, when it is whole.
+// another. Text comes as it is made, and so do tool calls that a grammar holds to
+// their schemas; others come when they are whole.
 func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Event) error) error {
 	m := t.models[req.Target.ID]
 	if m == nil {
@@ -165,7 +164,7 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 // choice generates one of the n answers. It returns the delta that ends it.
 func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *engine.Request, req *llm.Request, index int, emit func(llm.Event) error) (llm.Delta, error) {
 	parser := newReader(m, er, req.ToolNames())
-	calls := 0
+	calls := newCallWriter(req)
 	var emitErr error
 	send := func(deltas []chat.Delta, tokens []engine.TokenLogprob) error {
 		d := llm.Delta{Index: index}
@@ -181,10 +180,7 @@ func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *
 			d.Text += p.Text
 			d.Reasoning += p.Thinking
 			if p.Call != nil {
-				d.ToolCalls = append(d.ToolCalls, llm.ToolDelta{
-					Index: p.Call.Index, ID: "call_" + ulid.Make().String(), Name: p.Call.Name, Arguments: p.Call.Arguments,
-				})
-				calls++
+				d.ToolCalls = calls.add(d.ToolCalls, p.Call)
 			}
 		}
 		if d.Text == "" && d.Reasoning == "" && d.ToolCalls == nil && tokens == nil {
@@ -208,10 +204,10 @@ func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *
 		return llm.Delta{}, failed(ctx, a, err, emitErr)
 	}
 	last := llm.Delta{Index: index, Finish: llm.Finish(res.Finish)}
-	if res.Invalid != nil && !errors.Is(res.Invalid, engine.ErrCut) {
+	if calls.broken || res.Invalid != nil && !errors.Is(res.Invalid, engine.ErrCut) {
 		a.Code, last.Broken = "format", true // a condition that only shows afterwards
 	}
-	if calls > 0 && res.Finish == "stop" {
+	if calls.calls > 0 && res.Finish == "stop" {
 		last.Finish = llm.ToolCalls
 	}
 	return last, nil

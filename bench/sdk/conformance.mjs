@@ -46,6 +46,31 @@ for (const model of ["local", "up/big"]) {
   });
 }
 
+const weather = { type: "object", required: ["city", "days", "note"], additionalProperties: false, properties: {
+  city: { enum: ["Rome", "Bern"] }, days: { type: "integer", minimum: 1, maximum: 7 }, note: { type: "string", minLength: 8, maxLength: 24 } } };
+const fits = (v) => ["Rome", "Bern"].includes(v.city) && v.days >= 1 && v.days <= 7 && [...v.note].length >= 8;
+for (const model of ["local", "up/big"]) {
+  await test(`${model}: a streamed tool call, through the stream helper`, async () => {
+    const tools = [{ type: "function", function: { name: "weather", parameters: weather } }];
+    const runner = client.chat.completions.stream(ask({ model, tools, tool_choice: "required", parallel_tool_calls: false, max_tokens: 200 }));
+    let pieces = "", deltas = 0;
+    runner.on("tool_calls.function.arguments.delta", (e) => { pieces += e.arguments_delta; deltas++; });
+    const done = await runner.finalChatCompletion();
+    const [call] = done.choices[0].message.tool_calls;
+    assert.equal(done.choices[0].finish_reason, "tool_calls");
+    assert.ok(call.id && call.function.name === "weather" && fits(JSON.parse(call.function.arguments)), call.function.arguments);
+    assert.equal(pieces, call.function.arguments);
+    assert.ok(deltas > 3, `${deltas} deltas`);
+  });
+  await test(`${model}: a JSON Schema, streamed and not`, async () => {
+    const response_format = { type: "json_schema", json_schema: { name: "weather", strict: true, schema: weather } };
+    const r = await client.chat.completions.parse(ask({ model, response_format, max_tokens: 200 }));
+    assert.ok(fits(r.choices[0].message.parsed ?? JSON.parse(r.choices[0].message.content)));
+    const done = await client.chat.completions.stream(ask({ model, response_format, max_tokens: 200 })).finalChatCompletion();
+    assert.ok(fits(JSON.parse(done.choices[0].message.content)));
+  });
+}
+
 await test("tools are accepted", async () => {
   const tools = [{ type: "function", function: { name: "get_weather", parameters: { type: "object", properties: { city: { type: "string" } } } } }];
   const r = await client.chat.completions.create(ask({ model: "local", tools }));

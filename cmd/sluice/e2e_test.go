@@ -220,6 +220,9 @@ func (s *suite) structured(t *testing.T) {
 		if holds(t, a.arguments); a.call != "weather" || a.finish != "tool_calls" {
 			t.Errorf("call of %q, finish %s", a.call, a.finish)
 		}
+		if n := bytes.Count(a.raw, []byte(`"tool_calls":[`)); stream && n < 4 {
+			t.Errorf("the call came in %d deltas", n)
+		}
 	})
 }
 

@@ -14,6 +14,10 @@ type ParserOptions struct {
 	// calls of them that the model forgot to put between markers is recognised
 	// when it begins a line and ends the output.
 	Names []string
+	// Exact says that a grammar writes the blocks of calls (package
+	// runtime/grammar/toolcall), so that what has come of one is known to be well
+	// formed: calls come in pieces.
+	Exact bool
 }
 
 // A Delta is the next bit of an output: content, reasoning or a tool call,
@@ -24,8 +28,10 @@ type Delta struct {
 	Call     *CallDelta
 }
 
-// A CallDelta is a tool call, whole: models write calls quickly, and only a
-// whole one is known to be well formed. Arguments is a JSON object.
+// A CallDelta is a tool call, or with [ParserOptions].Exact a piece of one: the
+// first of an Index has the Name and no Arguments, the others only Arguments. The
+// Arguments of one Index, put together, are a JSON object, unless the output was cut.
+// Without Exact a call comes whole, for only a whole one is known to be well formed.
 type CallDelta struct {
 	Index     int // from 0, in the order written
 	Name      string
@@ -48,7 +54,10 @@ func Parse(text string, o ParserOptions) Output {
 	for _, d := range append(p.Push(text), p.Flush()...) {
 		content.WriteString(d.Text)
 		thinking.WriteString(d.Thinking)
-		if d.Call != nil {
+		if d.Call != nil && d.Call.Name == "" {
+			last := &out.Calls[len(out.Calls)-1]
+			last.Arguments = append(last.Arguments, d.Call.Arguments...)
+		} else if d.Call != nil {
 			out.Calls = append(out.Calls, ToolCall{Name: d.Call.Name, Arguments: []byte(d.Call.Arguments)})
 		}
 	}
@@ -74,6 +83,8 @@ func Parse(text string, o ParserOptions) Output {
 // [NewParser].
 type Parser struct {
 	names map[string]bool
+	exact exact
+	fine  bool   // blocks are exact
 	buf   []byte // text not dealt with yet
 	step  func(final bool) bool
 
@@ -104,7 +115,7 @@ type Parser struct {
 
 // NewParser returns a Parser at the beginning of an output.
 func NewParser(o ParserOptions) *Parser {
-	p := &Parser{names: make(map[string]bool), mayThink: true}
+	p := &Parser{names: make(map[string]bool), mayThink: true, fine: o.Exact}
 	for _, name := range o.Names {
 		p.names[name] = true
 	}
@@ -291,6 +302,9 @@ func (p *Parser) think(final bool) bool {
 func (p *Parser) enterBlock() {
 	p.scan, p.calls, p.bad, p.unclosed = scanner{}, nil, 0, false
 	p.step = p.block
+	if p.fine {
+		p.exact, p.step = exact{}, p.exactBlock
+	}
 }
 
 // block reads calls. The whole block stays in buf until it ends.
