@@ -3,9 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/sluice-ai/sluice/runtime/sample"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
@@ -41,7 +39,8 @@ func TestAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			a := &answer{m: m, r: &Request{Logprobs: true}, smp: smp, text: m.tok.NewStream(false), stop: stopper{stops: tt.stop}, emit: func(c Chunk) error {
+			a := &answer{m: m, r: &Request{Logprobs: true}, smp: smp, text: m.tok.NewStream(false), stop: stopper{stops: tt.stop}}
+			emit := func(c Chunk) error {
 				s := c.Text + "/"
 				for i, tok := range c.Tokens {
 					if i > 0 {
@@ -51,57 +50,22 @@ func TestAnswer(t *testing.T) {
 				}
 				got = append(got, s)
 				return nil
-			}}
+			}
 			stopped := false
 			for _, id := range m.tok.Encode(nil, tt.text, tokenizer.Options{ParseSpecial: true}) {
-				if stopped, err = a.add(id); err != nil {
-					t.Fatal(err)
-				} else if stopped {
+				if stopped = a.add(id); stopped {
 					break
 				}
 			}
 			if !stopped {
-				if err := a.finish(); err != nil {
-					t.Fatal(err)
-				}
+				a.finish()
+			}
+			if err := a.emit(emit); err != nil {
+				t.Fatal(err)
 			}
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("chunks %q, want %q", got, tt.want)
 			}
 		})
-	}
-}
-
-// A session's step goes before a generation's that waited longer.
-func TestSessionsGoFirst(t *testing.T) {
-	var order []int // tokens of each step
-	m := openTiny(t, Options{OnStep: func(s Step) { order = append(order, s.Tokens) }})
-	s, err := m.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	waiting := func(n int) {
-		for m.steps.waiting() < n {
-			time.Sleep(100 * time.Microsecond)
-		}
-	}
-	m.steps.acquire(normal)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if _, err := m.Generate(t.Context(), Request{Prompt: []int32{1, 2, 3, 4, 5}, MaxTokens: 1}, func(Chunk) error { return nil }); err != nil {
-			t.Error(err)
-		}
-	})
-	waiting(1)
-	wg.Go(func() {
-		if err := s.Prefill(t.Context(), []int32{1, 2}); err != nil {
-			t.Error(err)
-		}
-	})
-	waiting(2)
-	m.steps.leave()
-	wg.Wait()
-	if !slices.Equal(order, []int{2, 5}) {
-		t.Errorf("steps of %v tokens, want the session's 2 before the generation's 5", order)
 	}
 }

@@ -349,8 +349,8 @@ func TestCancel(t *testing.T) {
 	if _, err := m.Generate(t.Context(), Request{Prompt: []int32{1, 5}}, func(Chunk) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("a failing emit: %v", err)
 	}
-	if m.slots.inside != 0 || m.steps.inside != 0 {
-		t.Errorf("%d slots and %d steps are still taken", m.slots.inside, m.steps.inside)
+	if s := m.Stats(); s.Running != 0 || s.Waiting != 0 {
+		t.Errorf("%d run and %d wait", s.Running, s.Waiting)
 	}
 }
 
@@ -498,7 +498,7 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.seq.Reserve(1000); err != nil {
+	if err := s.task.seq.Reserve(1000); err != nil {
 		t.Fatal(err)
 	}
 	next := []int32{50}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sluice-ai/sluice/runtime/chat"
 	"github.com/sluice-ai/sluice/runtime/sample"
+	"github.com/sluice-ai/sluice/runtime/sched"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
 
@@ -20,6 +22,9 @@ type Request struct {
 	Date     time.Time // shown to models whose template shows one; zero is not shown
 	// Prompt is the tokens themselves, used as they are.
 	Prompt []int32
+	// Group is who asks, a tenant: groups share the model fairly, and what is kept
+	// of a prompt is found by its own group only.
+	Group string
 
 	// MaxTokens bounds the answer. 0 is what the context leaves.
 	MaxTokens int
@@ -62,7 +67,10 @@ type TokenLogprob struct {
 type Result struct {
 	Finish           string // "stop": the model or a stop string ended it; "length": MaxTokens, the context or memory
 	PromptTokens     int
+	CachedTokens     int           // of the prompt: they were read for an earlier request
 	CompletionTokens int           // tokens sampled or forced by a grammar, the ending one included
+	Drafted          int           // tokens guessed and verified together with others
+	Accepted         int           // of those, the ones that were right
 	Invalid          error         // why the answer is not what Schema and Calls ask for: [ErrCut], or a condition checked afterwards
 	Queue            time.Duration // until the generation began
 	Prefill          time.Duration // until the first token
@@ -110,13 +118,14 @@ func (m *Model) Tokens(r *Request) ([]int32, error) {
 
 // Generate answers r, passing each chunk to emit in order; emit is called from
 // this goroutine and not after Generate returns. If emit fails, Generate stops
-// and returns that error.
+// and returns that error. While emit runs, the model works on: for this answer
+// one step ahead, for others without waiting.
 //
 // It fails with [ErrBusy] if too many requests wait or other sequences hold the
 // memory, with a [*ContextError] if
 // the prompt leaves no room for an answer, with a [*GrammarError] if the
-// answer cannot be held to Schema and Calls, and with ctx's error within one layer
-// of a step when ctx ends. The Result is valid as far as the generation came.
+// answer cannot be held to Schema and Calls, and with ctx's error at once when ctx
+// ends. The Result is valid as far as the generation came.
 func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error) (res Result, err error) {
 	if err := r.Validate(); err != nil {
 		return Result{}, err
@@ -128,6 +137,9 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 	res = Result{PromptTokens: len(prompt)}
 	if len(prompt) >= m.opts.Context {
 		return res, &ContextError{Needed: len(prompt) + 1, Limit: m.opts.Context}
+	}
+	if err := cmp.Or(m.check(prompt), ctx.Err()); err != nil {
+		return res, err
 	}
 	programs, err := m.programs(ctx, &r)
 	if err != nil {
@@ -143,185 +155,56 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 		clock = time.Now()
 		return clock.Sub(last)
 	}
-	s := m.newSession(normal)
-	defer s.Close()
-	if err := m.slots.enter(ctx, s.turn, normal); err != nil {
-		return res, err
-	}
-	defer m.slots.leave()
-	res.Queue = lap()
 	room := m.opts.Context - len(prompt)
 	if r.MaxTokens > 0 {
 		room = min(room, r.MaxTokens)
 	}
-	if err := s.seq.Promise(len(prompt) + min(room, headStart)); err != nil {
-		return res, busy(err)
-	}
-	if err := s.Prefill(ctx, prompt); err != nil {
-		return res, err
-	}
-	for _, id := range prompt {
-		smp.Accept(id)
-	}
-	res.Prefill = lap()
-	defer func() { res.Decode = lap() }()
-
 	a := &answer{
-		m: m, r: &r, smp: smp, emit: emit, text: m.tok.NewStream(false), stop: stopper{stops: r.Stop},
+		m: m, r: &r, smp: smp, text: m.tok.NewStream(false), stop: stopper{stops: r.Stop},
 		guide: m.newGuide(programs, len(r.Messages) > 0 && m.Style().StartsThinking()), left: room,
 	}
+	g := &generation{task: m.newTask(sched.Normal, r.Group), a: a, history: slices.Clone(prompt)}
+	g.task.prompt, g.task.ahead, g.task.keep = prompt, min(room, headStart), m.places(prompt)
+	if err := m.arrive(g.task); err != nil {
+		return res, err
+	}
+	defer m.leave(g.task)
+	err = m.wait(ctx, g.task)
+	res.Queue = lap()
+	if err != nil {
+		return res, err
+	}
+	res.CachedTokens = g.task.cached
+	err = g.prefill(ctx)
+	res.Prefill = lap()
+	if err != nil {
+		return res, err
+	}
 	defer func() {
-		res.CompletionTokens = room - a.left
+		res.Decode = lap()
+		res.CompletionTokens, res.Drafted, res.Accepted = room-a.left, g.drafted, g.accepted
 		if a.guide != nil {
 			res.Invalid = a.verdict()
 		}
 	}()
-	var next [1]int32
 	for {
-		run, err := a.next(s.Logits(), next[:0])
-		if err != nil {
+		if res.Finish, err = g.read(); res.Finish != "" || err != nil {
+			m.pause(g.task)
+			return res, cmp.Or(a.emit(emit), err)
+		}
+		if err := g.submit(); err != nil {
 			return res, err
 		}
-		for _, id := range run {
-			if res.Finish, err = a.take(id); res.Finish != "" || err != nil {
-				return res, err
-			}
+		if err := a.emit(emit); err != nil {
+			return res, err
 		}
-		if err := s.Prefill(ctx, run); errors.Is(err, ErrMemory) { // the head start is used up, and others hold the rest
+		if err := m.wait(ctx, g.task); errors.Is(err, ErrMemory) { // the head start is used up, and others hold the rest
+			m.pause(g.task)
+			a.finish()
 			res.Finish = "length"
-			return res, a.finish()
+			return res, a.emit(emit)
 		} else if err != nil {
 			return res, err
 		}
 	}
-}
-
-// An answer turns tokens into chunks.
-type answer struct {
-	m    *Model
-	r    *Request
-	smp  *sample.Sampler
-	emit func(Chunk) error
-	text *tokenizer.Stream
-	stop stopper
-
-	guide   *guide // nil without a grammar
-	chose   bool   // the token was sampled, not forced
-	left    int    // tokens that may still come
-	stopped bool   // by a stop string
-
-	made, sent int       // bytes of text made of tokens, and passed on
-	pending    []pending // tokens whose text is not all passed on
-}
-
-type pending struct {
-	TokenLogprob
-	from, to int // where its text lies
-}
-
-// next returns the tokens to take: those that the grammar forces, or one that is
-// sampled, in dst. With log-probabilities every token is sampled, so that each
-// has its own.
-func (a *answer) next(logits []float32, dst []int32) ([]int32, error) {
-	a.chose = true
-	if a.guide == nil {
-		id, err := a.smp.Sample(logits)
-		return append(dst, id), err
-	}
-	if !a.r.Logprobs {
-		if run := a.guide.forced(); len(run) > 0 {
-			a.chose = false
-			return run[:min(len(run), a.left)], nil
-		}
-	}
-	id, err := a.smp.SampleMasked(logits, a.guide.mask())
-	return append(dst, id), err
-}
-
-// take adds the next token, whichever way it came about. It returns how the
-// answer ended, or "".
-func (a *answer) take(id int32) (finish string, err error) {
-	a.left--
-	if a.m.tok.IsEOG(id) {
-		return "stop", a.finish()
-	}
-	if a.guide != nil {
-		if err := a.guide.accept(id); err != nil {
-			return "", err
-		}
-	}
-	a.stopped, err = a.add(id)
-	switch {
-	case err != nil:
-		return "", err
-	case a.stopped:
-		return "stop", nil
-	case a.guide != nil && a.guide.complete():
-		return "stop", a.finish()
-	case a.left == 0:
-		return "length", a.finish()
-	}
-	a.smp.Accept(id)
-	return "", nil
-}
-
-// verdict says why the answer so far is not what its grammar asks for, or nil.
-func (a *answer) verdict() error {
-	if a.stopped {
-		return ErrCut
-	}
-	return a.guide.verdict()
-}
-
-// add takes the next token. It reports whether a stop string ended the answer.
-func (a *answer) add(id int32) (stopped bool, err error) {
-	var text []byte
-	if a.m.visible[id] {
-		text = a.text.Push(id)
-	} else {
-		text = a.text.Flush()
-	}
-	from := a.made
-	a.made += len(text)
-	if a.r.Logprobs || a.r.Watch && a.chose {
-		a.pending = append(a.pending, pending{a.logprob(id), from, a.made})
-	}
-	pass, stopped := a.stop.push(text)
-	a.sent += len(pass)
-	return stopped, a.send(pass, func(p pending) bool {
-		return p.to <= a.sent || stopped && p.from < a.sent
-	})
-}
-
-// finish passes on what was held back.
-func (a *answer) finish() error {
-	pass, stopped := a.stop.push(a.text.Flush())
-	a.stopped = stopped
-	if !stopped {
-		pass = append(slices.Clip(pass), a.stop.flush()...)
-	}
-	return a.send(pass, func(pending) bool { return !stopped })
-}
-
-// send emits text and the pending tokens that are done, which come first.
-func (a *answer) send(text []byte, done func(pending) bool) error {
-	c := Chunk{Text: string(text)}
-	for len(a.pending) > 0 && done(a.pending[0]) {
-		c.Tokens = append(c.Tokens, a.pending[0].TokenLogprob)
-		a.pending = a.pending[1:]
-	}
-	if c.Text == "" && len(c.Tokens) == 0 {
-		return nil
-	}
-	return a.emit(c)
-}
-
-func (a *answer) logprob(id int32) TokenLogprob {
-	t := TokenLogprob{ID: id, Bytes: a.m.tok.Piece(id), Logprob: a.smp.Logprob(id)}
-	if a.r.TopLogprobs > 0 {
-		for _, alt := range a.smp.Top(a.r.TopLogprobs) {
-			t.Top = append(t.Top, TokenLogprob{ID: alt.ID, Bytes: a.m.tok.Piece(alt.ID), Logprob: alt.Logprob})
-		}
-	}
-	return t
 }

@@ -2,19 +2,22 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sluice-ai/sluice/runtime/chat"
+	"github.com/sluice-ai/sluice/runtime/draft"
 	"github.com/sluice-ai/sluice/runtime/gguf"
 	"github.com/sluice-ai/sluice/runtime/grammar"
 	"github.com/sluice-ai/sluice/runtime/kernel"
 	"github.com/sluice-ai/sluice/runtime/lfm2"
+	"github.com/sluice-ai/sluice/runtime/sched"
 	"github.com/sluice-ai/sluice/runtime/state"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
@@ -41,10 +44,16 @@ type Options struct {
 	Unpacked bool
 	// Adapters are LoRA adapters in GGUF, applied together.
 	Adapters []Adapter
-	// Parallel is how many generations run at once, taking turns. Default 4.
+	// Parallel is how many generations run at once, in the same steps. Default 16.
 	Parallel int
 	// Queue is how many more may wait; further ones get [ErrBusy]. Default 64; -1 is none.
 	Queue int
+	// Cache bounds the bytes, within Memory, of prompts kept for requests that begin
+	// the same; sequences in use take them back when they need them. Default: a
+	// quarter of Memory, at most 1 GiB; -1 is none.
+	Cache int64
+	// DisableDrafts switches guessing tokens off. Answers are the same either way.
+	DisableDrafts bool
 	// OnStep, if set, is called after every step that succeeded, in order and one
 	// call at a time. The next step waits for it: it must be quick, and must not
 	// call the model.
@@ -57,19 +66,35 @@ type Adapter struct {
 	Scale float64 // 1 is as trained. Default 1
 }
 
-// A Step tells what one turn of the model did.
+// A Step tells what one step of the model did.
 type Step struct {
-	Tokens   int           // tokens advanced; 1 is decoding, more is a prompt
-	Urgent   bool          // work of a session rather than of a generation
-	Wait     time.Duration // before its turn came
-	Duration time.Duration // of the computation
+	Tokens    int           // tokens advanced, of all sequences
+	Prompts   int           // of those, the ones of prompts and sessions
+	Answers   int           // answers that had part in it
+	Sequences int           // sequences that advanced together
+	Urgent    bool          // work of a session among them
+	Wait      time.Duration // before their turn came: the longest
+	Waiting   int           // generations that wait to begin
+	Duration  time.Duration // of the computation
+}
+
+// Stats counts what a model did since it was opened, and tells how it stands.
+type Stats struct {
+	Running, Waiting int // generations
+
+	PromptTokens, CachedTokens int64 // of generations that began; the cached ones are among the others
+	CacheHits, CacheMisses     int64 // generations that found some of their prompt in the cache, and that did not
+	CacheEntries               int
+	CacheBytes                 int64
+
+	Drafted, Accepted int64 // tokens guessed, and guessed rightly
+
+	MemoryUsed, MemoryLimit int64 // bytes of sequences and of the cache, promises included
 }
 
 const (
 	maxBatch       = 256 // tokens in a step
 	trainedContext = 32768
-	// stepGoal is how long a step of a prompt should take: others wait that long.
-	stepGoal = 250 * time.Millisecond
 )
 
 // A Model is an opened model.
@@ -88,12 +113,30 @@ type Model struct {
 	unused  []int32 // ids that are never sampled
 	visible []bool  // by id: does it have text in an answer?
 
-	slots gate // generations
-	steps gate // whoever is inside may use work and pool, and set dead
-	pool  *kernel.Pool
+	turnStart, toolsStart int32 // control tokens; -1 where the vocabulary has none
+
+	pool    *kernel.Pool
+	wake    chan struct{} // something may be done
+	stopped chan struct{} // the loop has ended
+	dead    atomic.Bool   // closed, or about to be
+
+	// Of the loop alone.
 	work  *lfm2.Work
-	dead  atomic.Bool   // closed: the file is no longer there
-	pace  atomic.Uint64 // nanoseconds per token of a prompt, as float bits; 0 is unknown
+	timer *time.Timer
+	plan  []sched.Piece
+	spans []lfm2.Span
+	stop  stopSign // of the step in progress; others set it
+
+	mu       sync.Mutex
+	sched    *sched.Scheduler
+	cache    *cache // nil if there is none
+	costs    draft.Costs
+	stats    Stats
+	spare    [][]float32 // buffers of logits
+	thinking int         // owners that have logits and will soon say what comes next
+	changed  bool        // somebody may be let in
+	stepping int         // tokens of the step in progress
+	wasted   int         // of those, for nobody
 }
 
 // Open opens the model at path, mapped into memory: a GGUF file, any part of one
@@ -124,8 +167,8 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 			err = errors.Join(fmt.Errorf("opening model %s: %w", name, err), closeAll(files))
 		}
 	}()
-	if o.Threads < 0 || o.Context < 0 || o.Parallel < 0 || o.Queue < -1 || o.Memory < 0 {
-		return nil, errors.New("threads, context, memory, parallel and queue cannot be negative")
+	if o.Threads < 0 || o.Context < 0 || o.Parallel < 0 || o.Queue < -1 || o.Memory < 0 || o.Cache < -1 {
+		return nil, errors.New("threads, context, memory, cache, parallel and queue cannot be negative")
 	}
 	var adapters []lfm2.Adapter
 	for _, a := range o.Adapters {
@@ -152,7 +195,8 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 		return nil, err
 	}
 	o.Threads = cmp.Or(o.Threads, runtime.GOMAXPROCS(0))
-	o.Parallel = cmp.Or(o.Parallel, 4)
+	o.Parallel = cmp.Or(o.Parallel, 16)
+	o.Cache = cmp.Or(o.Cache, min(budget.Limit()/4, mostCache))
 	o.Queue = cmp.Or(o.Queue, 64)
 
 	pool := kernel.NewPool(o.Threads)
@@ -164,9 +208,18 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 	}
 	m := &Model{
 		files: files, net: net, tok: tok, shape: shape, budget: budget, opts: o,
-		slots: gate{capacity: o.Parallel, room: max(o.Queue, 0)},
-		steps: gate{capacity: 1, room: -1},
 		pool:  pool,
+		sched: sched.New(sched.Config{Slots: o.Parallel, Queue: max(o.Queue, 0), Tokens: maxBatch}),
+		cache: newCache(shape, o.Cache),
+		wake:  make(chan struct{}, 1), stopped: make(chan struct{}),
+		timer: time.NewTimer(time.Hour), stop: stopSign{Context: context.Background()},
+		turnStart: -1, toolsStart: -1,
+	}
+	if id, ok := tok.ID("<|im_start|>"); ok {
+		m.turnStart = id
+	}
+	if id, ok := tok.ID("<|tool_list_start|>"); ok {
+		m.toolsStart = id
 	}
 	m.grammars = newGrammars(func() *grammar.Vocab { return grammar.NewVocab(tok, net.Vocab) })
 	m.work = lfm2.NewWork(net, m.pool, maxBatch)
@@ -177,6 +230,7 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 	m.info = describe(f, net, m.opts, template, m.prompts.style)
 	m.info.Prompts = m.prompts.how
 	m.info.Format, m.info.KV, m.info.KVBytes, m.info.Memory = format, shape.KV.String(), shape.TokenBytes(), budget.Limit()
+	go m.run()
 	return m, nil
 }
 
@@ -217,24 +271,33 @@ func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 // Style returns the generation of chat templates the model was trained on.
 func (m *Model) Style() chat.Style { return m.prompts.style }
 
-// Close ends the model: the step in progress finishes, everything later fails
-// with [ErrClosed], and the files are unmapped.
-func (m *Model) Close() error {
-	m.steps.acquire(urgent)
-	dead := m.dead.Swap(true)
-	m.steps.leave()
-	if dead {
-		return nil
+// Stats tells what the model did and how it stands.
+func (m *Model) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.Running, s.Waiting = m.sched.Inside(), m.sched.Waiting()
+	s.MemoryUsed, s.MemoryLimit = m.budget.Used(), m.budget.Limit()
+	if m.cache != nil {
+		s.CacheEntries, s.CacheBytes = m.cache.Len(), m.cache.Bytes()
 	}
-	m.pool.Close()
-	return errors.Join(m.net.Close(), closeAll(m.files))
+	return s
 }
 
-// tokensPerStep returns how many tokens of a prompt make a step of about stepGoal.
-func (m *Model) tokensPerStep() int {
-	pace := math.Float64frombits(m.pace.Load())
-	if pace == 0 {
-		return 64
+// Close ends the model: the step in progress finishes, everything later fails
+// with [ErrClosed], and the files are unmapped. Closing twice is harmless.
+func (m *Model) Close() error {
+	closed := m.dead.Swap(true)
+	m.signal()
+	<-m.stopped
+	if closed {
+		return nil
 	}
-	return int(min(max(float64(stepGoal)/pace, 16), maxBatch))
+	m.mu.Lock()
+	if m.cache != nil {
+		m.cache.Clear()
+	}
+	m.mu.Unlock()
+	m.pool.Close()
+	return errors.Join(m.net.Close(), closeAll(m.files))
 }
