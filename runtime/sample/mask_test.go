@@ -99,3 +99,65 @@ func TestSampleMaskedDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per token", n)
 	}
 }
+
+func TestBias(t *testing.T) {
+	logits := []float32{1, 2, 3, 0}
+	for _, tt := range []struct {
+		name string
+		bias map[int32]float32
+		mask []uint64
+		want int32
+	}{
+		{"none", nil, nil, 2},
+		{"forced", map[int32]float32{3: 100}, nil, 3},
+		{"banned", map[int32]float32{2: -100}, nil, 1},
+		{"unknown-token", map[int32]float32{99: 100, -1: 100}, nil, 2},
+		{"mask-wins", map[int32]float32{3: 100}, []uint64{0b0011}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := New(Config{Bias: tt.bias}, len(logits), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got int32
+			if tt.mask != nil {
+				got, err = s.SampleMasked(logits, tt.mask)
+			} else {
+				got, err = s.Sample(logits)
+			}
+			if err != nil || got != tt.want {
+				t.Errorf("chose %d, %v, want %d", got, err, tt.want)
+			}
+			if lp := s.Logprob(2); math.Abs(lp-(3-math.Log(math.E+math.Exp(2)+math.Exp(3)+1))) > 1e-6 {
+				t.Errorf("the bias shows in the log-probability %g", lp)
+			}
+		})
+	}
+	if err := (Config{Bias: map[int32]float32{1: 101}}).Validate(); err == nil {
+		t.Error("a bias of 101 passed")
+	}
+}
+
+func TestMaskedLogprobs(t *testing.T) {
+	logits := []float32{1, 2, 3, 0}
+	s, err := New(Config{MaskedLogprobs: true, Bias: map[int32]float32{0: 5}}, len(logits), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.SampleMasked(logits, []uint64{0b0011}); err != nil {
+		t.Fatal(err)
+	}
+	norm := math.Log(math.E + math.Exp(2))
+	if a, b := s.Logprob(0), s.Logprob(1); math.Abs(a-(1-norm)) > 1e-6 || math.Abs(b-(2-norm)) > 1e-6 {
+		t.Errorf("log-probabilities %g and %g", a, b)
+	}
+	if !math.IsInf(s.Logprob(2), -1) {
+		t.Error("a token that is not allowed has a probability")
+	}
+	if top := s.Top(4); len(top) != 2 || top[0].ID != 1 {
+		t.Errorf("the likeliest are %v", top)
+	}
+	if _, err := s.Sample(logits); err != nil || math.Abs(s.Logprob(2)-(3-math.Log(math.E+math.Exp(2)+math.Exp(3)+1))) > 1e-6 {
+		t.Errorf("after a row without a mask: %g, %v", s.Logprob(2), err)
+	}
+}

@@ -11,15 +11,19 @@ import (
 
 // A Config says how to choose tokens. The zero value is greedy decoding.
 type Config struct {
-	Temperature      float64 // 0 is greedy
-	TopK             int     // 0 keeps all
-	TopP             float64 // 0 and 1 keep all
-	MinP             float64 // 0 keeps all
-	RepeatPenalty    float64 // divides positive logits of recent tokens, multiplies negative ones; 0 and 1 do nothing
-	FrequencyPenalty float64 // subtracted once per recent occurrence
-	PresencePenalty  float64 // subtracted once when there is a recent occurrence
-	RepeatLast       int     // how many tokens, of prompt and answer, count as recent. Default 64; -1 is all
-	Seed             uint64  // the same seed, logits and Config give the same tokens
+	Temperature      float64           // 0 is greedy
+	TopK             int               // 0 keeps all
+	TopP             float64           // 0 and 1 keep all
+	MinP             float64           // 0 keeps all
+	RepeatPenalty    float64           // divides positive logits of recent tokens, multiplies negative ones; 0 and 1 do nothing
+	FrequencyPenalty float64           // subtracted once per recent occurrence
+	PresencePenalty  float64           // subtracted once when there is a recent occurrence
+	RepeatLast       int               // how many tokens, of prompt and answer, count as recent. Default 64; -1 is all
+	Bias             map[int32]float32 // added to the logits of these tokens; -100 all but bans one, 100 all but forces it
+	// MaskedLogprobs has [Sampler.Logprob] and [Sampler.Top] speak of the tokens that
+	// the mask allows, whose probabilities sum to 1, and not of all of them.
+	MaskedLogprobs bool
+	Seed           uint64 // the same seed, logits and Config give the same tokens
 }
 
 // Validate reports every field of c that is out of range.
@@ -38,6 +42,9 @@ func (c Config) Validate() error {
 	check("frequency_penalty", c.FrequencyPenalty, -100, 100)
 	check("presence_penalty", c.PresencePenalty, -100, 100)
 	check("repeat_last_n", float64(c.RepeatLast), -1, math.MaxInt32)
+	for _, b := range c.Bias {
+		check("bias", float64(b), -100, 100)
+	}
 	return errors.Join(errs...)
 }
 
@@ -60,7 +67,9 @@ type Sampler struct {
 	raw    []float32 // the row being sampled, a copy without the banned ids
 	logits []float32 // raw after the penalties and the mask; raw itself if there are neither
 	work   []float32 // the buffer behind logits when it is not raw
-	norm   float64   // log Σ exp(raw), NaN until somebody asks
+	shown  []float32 // the row that Logprob and Top speak of: raw, or a copy with the mask
+	only   []float32 // the buffer behind shown when it is not raw
+	norm   float64   // log Σ exp(shown), NaN until somebody asks
 	cands  []candidate
 	top    []Token
 }
@@ -126,16 +135,21 @@ func (s *Sampler) Sample(logits []float32) (int32, error) {
 // SampleMasked is Sample among the allowed tokens: bit i%64 of word i/64 is
 // token i, and tokens beyond the last word are not allowed. It fails with
 // [ErrNoneAllowed] if none is left. Log-probabilities are those of the row
-// without the mask.
+// without the mask, unless Config.MaskedLogprobs asks for the other.
 func (s *Sampler) SampleMasked(logits []float32, allowed []uint64) (int32, error) {
 	if err := s.read(logits); err != nil {
 		return -1, err
 	}
-	if len(s.counts) == 0 {
+	if !s.edits() {
 		s.work = append(s.work[:0], s.raw...)
 		s.logits = s.work
 	}
 	mask(s.logits, allowed)
+	if s.cfg.MaskedLogprobs {
+		s.only = append(s.only[:0], s.raw...)
+		mask(s.only, allowed)
+		s.shown = s.only
+	}
 	if math.IsInf(float64(s.logits[ArgMax(s.logits)]), -1) {
 		return -1, ErrNoneAllowed
 	}
@@ -179,14 +193,22 @@ func (s *Sampler) read(logits []float32) error {
 		return errors.New("the model's output is not a number; the file may be damaged")
 	}
 	s.norm = math.NaN()
-	s.logits = s.raw
-	if len(s.counts) > 0 {
+	s.logits, s.shown = s.raw, s.raw
+	if s.edits() {
 		s.work = append(s.work[:0], s.raw...)
 		s.logits = s.work
 		s.penalise()
+		for id, b := range s.cfg.Bias {
+			if uint32(id) < uint32(len(s.logits)) {
+				s.logits[id] += b
+			}
+		}
 	}
 	return nil
 }
+
+// edits reports whether penalties or biases change the row.
+func (s *Sampler) edits() bool { return len(s.counts) > 0 || len(s.cfg.Bias) > 0 }
 
 // finite reports whether the highest logit is finite and none is a NaN.
 func finite(logits []float32) bool {
@@ -349,12 +371,12 @@ func (s *Sampler) Logprob(id int32) float64 {
 	if uint32(id) >= uint32(len(s.raw)) {
 		return math.Inf(-1)
 	}
-	return float64(s.raw[id]) - s.logSum()
+	return float64(s.shown[id]) - s.logSum()
 }
 
 func (s *Sampler) logSum() float64 {
 	if math.IsNaN(s.norm) {
-		s.norm, _ = LogSumExp(s.raw)
+		s.norm, _ = LogSumExp(s.shown)
 	}
 	return s.norm
 }
@@ -362,7 +384,7 @@ func (s *Sampler) logSum() float64 {
 // Top returns the n likeliest tokens of the last row given to Sample, likeliest
 // first. The result is valid until the next call.
 func (s *Sampler) Top(n int) []Token {
-	s.cands = selectTop(s.cands[:0], s.raw, n)
+	s.cands = selectTop(s.cands[:0], s.shown, n)
 	s.top = s.top[:0]
 	for _, c := range s.cands {
 		s.top = append(s.top, Token{c.id, float64(c.logit) - s.logSum()})
