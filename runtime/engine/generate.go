@@ -41,6 +41,8 @@ type Request struct {
 	// Schema, if set, is a JSON Schema: the answer is JSON that satisfies it, by
 	// construction as far as docs/structured-output.md says "held".
 	Schema json.RawMessage
+	// Form, if set, says in another way than Schema what the answer's text is.
+	Form *Form
 	// Calls, if set, makes sure that the answer's tool calls are calls of Tools with
 	// arguments that satisfy their schemas. With Schema, the answer is calls or JSON;
 	// where calls are required, calls only.

@@ -22,6 +22,40 @@ type Calls struct {
 	Single   bool   // it makes one call at most
 }
 
+// A Form is a set of texts, given in one of three ways.
+type Form struct {
+	Regex  string   // the text matches it as a whole: RE2's syntax
+	Choice []string // the text is one of these
+	GBNF   string   // a grammar in llama.cpp's notation, whose first rule is root
+}
+
+// maxForm bounds the texts of a Form together, in bytes, maxChoices those of a choice.
+const maxForm, maxChoices = 64 << 10, 2000
+
+// grammar makes a Form's grammar.
+func (f *Form) grammar() (*grammar.Grammar, error) {
+	size, ways := len(f.Regex)+len(f.GBNF), 0
+	for _, c := range f.Choice {
+		size += len(c)
+	}
+	for _, given := range []bool{f.Regex != "", len(f.Choice) > 0, f.GBNF != ""} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return nil, errors.New("exactly one of a regular expression, a choice and a grammar must be given")
+	case size > maxForm || len(f.Choice) > maxChoices:
+		return nil, fmt.Errorf("more than %d bytes, or %d texts to choose from", maxForm, maxChoices)
+	case f.Regex != "":
+		return grammar.Regex(f.Regex)
+	case len(f.Choice) > 0:
+		return grammar.Choice(f.Choice)
+	}
+	return grammar.GBNF(f.GBNF)
+}
+
 // A GrammarError says why no grammar can be made of a request's schema or
 // tools. It holds names of tools and JSON pointers into schemas, and can be
 // shown to whoever sent them.
@@ -136,6 +170,10 @@ func (m *Model) Check(ctx context.Context, r *Request) error {
 	return err
 }
 
+// Prepare does what would slow the first request that is held to a grammar: it
+// takes some tenths of a second and some megabytes. It is safe for concurrent use.
+func (m *Model) Prepare() { m.grammars.vocab().Prepare() }
+
 // programs returns the grammars that r's answer may follow, by its first token.
 func (m *Model) programs(ctx context.Context, r *Request) ([]*program, error) {
 	calls := r.Calls
@@ -154,9 +192,22 @@ func (m *Model) programs(ctx context.Context, r *Request) ([]*program, error) {
 		}
 		all = append(all, p)
 	}
+	if f := r.Form; f != nil && !wanted {
+		if len(r.Schema) > 0 {
+			return nil, &GrammarError{"a schema and another form of the answer cannot both be given"}
+		}
+		p, err := m.grammars.get(ctx, append([]string{"form", f.Regex, f.GBNF}, f.Choice...), func() (*grammar.Grammar, func(string) error, error) {
+			g, err := f.grammar()
+			return g, func(string) error { return nil }, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
 	if calls != nil {
 		o := toolcall.Options{Name: calls.Name, Single: calls.Single}
-		if wanted || len(r.Schema) > 0 {
+		if wanted || len(all) > 0 {
 			o.Choice = toolcall.Required
 		}
 		p, err := m.callsProgram(ctx, r.Tools, o)

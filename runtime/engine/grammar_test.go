@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -318,5 +319,41 @@ func TestGrammarConcurrently(t *testing.T) {
 	wg.Wait()
 	if n := m.grammars.used.Len(); n != 1 {
 		t.Errorf("%d programs are kept, want 1", n)
+	}
+}
+
+func TestForm(t *testing.T) {
+	m := openTiny(t, Options{})
+	for _, tt := range []struct {
+		name string
+		form Form
+		ok   func(string) bool
+		want string // of the error
+	}{
+		{"regex", Form{Regex: `[a-c]{3}-\d{2}`}, regexp.MustCompile(`^[a-c]{3}-\d{2}$`).MatchString, ""},
+		{"choice", Form{Choice: []string{"positive", "negative", "neither"}}, regexp.MustCompile(`^(positive|negative|neither)$`).MatchString, ""},
+		{"grammar", Form{GBNF: "root ::= item (\", \" item){1,3}\nitem ::= [xyz]+ | \"<\" root \">\""}, func(s string) bool { return strings.ContainsAny(s, "xyz") && strings.Contains(s, ", ") }, ""},
+		{"nothing", Form{}, nil, "exactly one"},
+		{"two", Form{Regex: "a", Choice: []string{"b"}}, nil, "exactly one"},
+		{"bad-regex", Form{Regex: "("}, nil, "missing"},
+		{"no-root", Form{GBNF: `x ::= "a"`}, nil, "root"},
+		{"too-many", Form{Choice: make([]string, maxChoices+1)}, nil, "2000"},
+		{"hostile-regex", Form{Regex: strings.Repeat("(a{1000}){1000}", 50)}, nil, ""},
+		{"hostile-grammar", Form{GBNF: "root ::= " + strings.Repeat("(", 60_000)}, nil, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := Request{Prompt: []int32{1, 50}, Form: &tt.form, MaxTokens: 120, Sampling: sample.Config{Temperature: 1, Seed: 4}}
+			text := ""
+			res, err := m.Generate(t.Context(), r, func(c Chunk) error { text += c.Text; return nil })
+			if tt.ok == nil {
+				if !errors.Is(err, ErrGrammar) || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want %q", err, tt.want)
+				}
+				return
+			}
+			if err != nil || res.Finish == "stop" && (res.Invalid != nil || !tt.ok(text)) {
+				t.Errorf("%q (%s), %v, %v", text, res.Finish, err, res.Invalid)
+			}
+		})
 	}
 }
