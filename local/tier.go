@@ -27,6 +27,7 @@ type ModelFile struct {
 	Context int    // tokens; 0: the model's own, at most 32768
 	KV      string // type of the keys and values kept: "f16" (default), "q8_0", "f32"
 	Memory  int64  // bytes that sequences may take; 0: what the machine has left
+	Cache   int64  // of these, bytes for prompts that are kept; 0: a quarter, at most 1 GiB; -1: none
 	// Adapters are LoRA adapters laid over the model.
 	Adapters []engine.Adapter
 }
@@ -43,15 +44,22 @@ type Config struct {
 type Tier struct {
 	models  map[string]*engine.Model // by target id
 	targets []llm.Target
+	meters  *meters
 }
 
 // Open loads every model, or reports every one that cannot be loaded.
 func Open(cfg Config) (*Tier, error) {
-	t := &Tier{models: map[string]*engine.Model{}}
+	mt, err := newMeters()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tier{models: map[string]*engine.Model{}, meters: mt}
 	var errs []error
 	for _, f := range cfg.Models {
+		id := "local/" + f.Name
 		o := engine.Options{
-			Threads: cfg.Threads, Context: f.Context, Queue: cfg.Queue, KV: f.KV, Memory: f.Memory, Adapters: f.Adapters,
+			Threads: cfg.Threads, Context: f.Context, Queue: cfg.Queue, KV: f.KV, Memory: f.Memory, Cache: f.Cache, Adapters: f.Adapters,
+			OnStep: mt.step(id),
 		}
 		var m *engine.Model
 		var err error
@@ -64,7 +72,7 @@ func Open(cfg Config) (*Tier, error) {
 			errs = append(errs, fmt.Errorf("model %q: %w", f.Name, err))
 			continue
 		}
-		id := "local/" + f.Name
+		errs = append(errs, mt.observe(id, m))
 		info := m.Info()
 		zero := 0
 		no := false
@@ -75,8 +83,8 @@ func Open(cfg Config) (*Tier, error) {
 			Price: llm.Price{ID: "local", Known: true},
 		})
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errors.Join(errs...), t.Close())
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
@@ -107,7 +115,7 @@ func Locate(name string) string {
 
 // Close frees the models. Nothing may be running on them.
 func (t *Tier) Close() error {
-	var errs []error
+	errs := []error{t.meters.close()}
 	for _, m := range t.models {
 		errs = append(errs, m.Close())
 	}
@@ -195,7 +203,9 @@ func (t *Tier) choice(ctx context.Context, m *engine.Model, a *llm.Attempt, er *
 		}
 		return send(parser.Push(c.Text), c.Tokens)
 	})
-	a.Usage.Input += res.PromptTokens
+	t.meters.generated(ctx, req.Target.ID, res)
+	a.Usage.Input += res.PromptTokens - res.CachedTokens
+	a.Usage.Cached += res.CachedTokens
 	a.Usage.Output += res.CompletionTokens
 	if err == nil {
 		err = send(parser.Flush(), nil)
@@ -249,7 +259,7 @@ func failed(ctx context.Context, a *llm.Attempt, err, emitErr error) error {
 
 // engineRequest translates req.
 func engineRequest(req *llm.Request) engine.Request {
-	out := engine.Request{MaxTokens: req.Sampling.MaxTokens, Stop: req.Sampling.Stop, Watch: req.Watch}
+	out := engine.Request{Group: req.Principal.Tenant, MaxTokens: req.Sampling.MaxTokens, Stop: req.Sampling.Stop, Watch: req.Watch}
 	for _, m := range req.Messages {
 		em := chat.Message{Role: string(m.Role), Content: m.Text, Name: m.Name, ToolCallID: m.ToolCallID}
 		for _, c := range m.ToolCalls {

@@ -24,14 +24,14 @@ import (
 
 // used is what the program's code says to OpenTelemetry, and where.
 type used struct {
-	spans, attributes, labels, counters, histograms map[string]string
+	spans, attributes, labels, counters, histograms, gauges map[string]string
 }
 
 // collect reads the names out of the code, not the tests, of dirs below the
 // repository's root. Names that are put together count by their beginning.
 func collect(t *testing.T, dirs ...string) used {
 	t.Helper()
-	u := used{map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}}
+	u := used{map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}}
 	constants := map[string]string{}
 	each(t, filepath.Join("..", "internal", "semconv"), func(_ string, f *ast.File) {
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -71,6 +71,8 @@ func collect(t *testing.T, dirs ...string) used {
 					u.counters[first] = path
 				case slices.Contains([]string{"histogram", "Float64Histogram"}, name) && first != "":
 					u.histograms[first] = path
+				case slices.Contains([]string{"gauge", "Int64ObservableGauge"}, name) && first != "":
+					u.gauges[first] = path
 				}
 				return true
 			})
@@ -166,6 +168,7 @@ func TestDocument(t *testing.T) {
 	}
 	instruments := maps.Clone(u.counters)
 	maps.Copy(instruments, u.histograms)
+	maps.Copy(instruments, u.gauges)
 	for _, row := range table(t, "Metrics") {
 		metrics[strings.Trim(row[0], "`")] = true
 		for _, m := range quoted.FindAllStringSubmatch(row[2], -1) {
@@ -192,7 +195,7 @@ func TestDocument(t *testing.T) {
 
 // The document's second column is what the page really shows.
 func TestDocumentedPage(t *testing.T) {
-	u := collect(t, "router", "telemetry")
+	u := collect(t, "router", "local", "telemetry")
 	tel, _ := start(t, Config{})
 	m := otel.Meter("names")
 	for name := range u.counters {
@@ -209,12 +212,21 @@ func TestDocumentedPage(t *testing.T) {
 		}
 		h.Record(t.Context(), 1)
 	}
+	for name := range u.gauges {
+		g, err := m.Int64Gauge(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Record(t.Context(), 1)
+	}
 	w := httptest.NewRecorder()
 	tel.MetricsHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, row := range table(t, "Metrics") {
 		kind := "counter"
 		if u.histograms[strings.Trim(row[0], "`")] != "" {
 			kind = "histogram"
+		} else if u.gauges[strings.Trim(row[0], "`")] != "" {
+			kind = "gauge"
 		}
 		if want := fmt.Sprintf("# TYPE %s %s\n", strings.Trim(row[1], "`"), kind); !strings.Contains(w.Body.String(), want) {
 			t.Errorf("the page lacks %q", want)

@@ -109,6 +109,7 @@ type ModelConfig struct {
 	Context int    `yaml:"context"` // tokens; 0: the model's own, at most 32768
 	KV      string `yaml:"kv"`      // type of the keys and values kept: f16, q8_0, f32
 	Memory  int64  `yaml:"memory_bytes"`
+	Cache   int64  `yaml:"cache_bytes"` // of Memory, for prompts that are kept; 0: a quarter; -1: none
 	// Adapters are LoRA adapters laid over the model.
 	Adapters []AdapterConfig `yaml:"adapters"`
 }
@@ -437,6 +438,8 @@ func (c *Config) validateLocal(bad func(string, ...any)) {
 			bad("local.models[%d] %q: file is missing: a GGUF, or \"embedded\"", i, m.Name)
 		case m.File == "embedded" && m.Name != "nano":
 			bad("local.models[%d] %q: the embedded model is called nano", i, m.Name)
+		case m.Cache < -1:
+			bad("local.models[%d] %q: cache_bytes must be -1 (none), 0 (a quarter of the memory) or a number of bytes", i, m.Name)
 		case m.Context < 0 || m.Memory < 0:
 			bad("local.models[%d] %q: context and memory_bytes must not be negative", i, m.Name)
 		case !slices.Contains([]string{"", "f16", "q8_0", "f32"}, m.KV):
