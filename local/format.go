@@ -18,10 +18,13 @@ import (
 // abilities returns what a model with the given abilities can do here: one that
 // chats can be held to a format.
 func abilities(model []string) []string {
-	if slices.Contains(model, "chat") && !slices.Contains(model, "json") {
-		return append(slices.Clone(model), "json")
+	out := slices.Clone(model)
+	for _, a := range []string{"json", "grammar"} {
+		if slices.Contains(model, "chat") && !slices.Contains(model, a) {
+			out = append(out, a)
+		}
 	}
-	return model
+	return out
 }
 
 // calls reads OpenAI's tool_choice and parallel_tool_calls. It returns nil if no
@@ -95,6 +98,9 @@ func constrain(ctx context.Context, m *engine.Model, er *engine.Request, req *ll
 		}
 		param = "response_format"
 	}
+	if f := req.Form; f != nil {
+		er.Form = &engine.Form{Regex: f.Regex, Choice: f.Choice, GBNF: f.Grammar}
+	}
 	er.Schema = schema
 	er.Messages = showSchema(er.Messages, schema)
 	return grammarError(m.Check(ctx, er), param)
@@ -138,7 +144,7 @@ type answerReader interface {
 // newReader returns the reader of one answer to er.
 func newReader(m *engine.Model, er *engine.Request, names []string) answerReader {
 	thinks := m.Style().StartsThinking()
-	if len(er.Schema) == 0 || er.Calls != nil && er.Calls.Required {
+	if len(er.Schema) == 0 && er.Form == nil || er.Calls != nil && er.Calls.Required {
 		return chat.NewParser(chat.ParserOptions{Thinking: thinks, Names: names, Exact: er.Calls != nil})
 	}
 	_, ends := m.Tokenizer().ID(endThought) // else the engine knows no thought, and begins with JSON

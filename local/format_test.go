@@ -3,6 +3,9 @@ package local
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/internal/openai"
 	"github.com/sluice-ai/sluice/runtime/chat"
+	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
 
 const weather = `{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"enum":["Rome","Bern"]},"days":{"type":"integer","minimum":1,"maximum":7}},"required":["city","days"]}}}`
@@ -206,5 +210,78 @@ func TestJSONReader(t *testing.T) {
 				t.Errorf("%s in pieces of %d: text %q, thought %q, %d calls", tt.name, size, text, thought, calls)
 			}
 		}
+	}
+}
+
+// TestForms answers in each way to say what an answer is.
+func TestForms(t *testing.T) {
+	tier := open(t, 0)
+	for _, tt := range []struct{ name, more, want string }{
+		{"regex", `"guided_regex":"[a-c]{3}-[0-9]{2}"`, `^[a-c]{3}-[0-9]{2}$`},
+		{"choice", `"structured_outputs":{"choice":["<|tool_call_start|>","neither"]}`, `^(<.tool_call_start.>|neither)$`},
+		{"grammar", `"grammar":"root ::= \"a\" [bc]{2,4}"`, `^a[bc]{2,4}$`},
+		{"schema", `"guided_json":{"enum":["x","y"]}`, `^"[xy]"$`},
+	} {
+		for seed := range 3 {
+			text, _, finish := answer(t, tier, seeded(wire(t, tier, tt.more), seed))
+			if finish != llm.Stop || !regexp.MustCompile(tt.want).MatchString(text) {
+				t.Errorf("%s: %q (%s)", tt.name, text, finish)
+			}
+		}
+	}
+	req := wire(t, tier, `"guided_regex":"("`)
+	err := tier.Generate(t.Context(), req, func(llm.Event) error { return nil })
+	if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.Invalid {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestLogprobsMode compares the model's own probabilities with those that the
+// format leaves.
+func TestLogprobsMode(t *testing.T) {
+	tier := open(t, 0)
+	sum := func(mode string) float64 {
+		req := seeded(wire(t, tier, `"guided_choice":["a","b","c"],"logprobs":true,"top_logprobs":5`+mode), 3)
+		total := 0.0
+		err := tier.Generate(t.Context(), req, func(ev llm.Event) error {
+			for _, d := range ev.Choices {
+				var lp struct {
+					Content []struct {
+						Top []struct{ Logprob float64 } `json:"top_logprobs"`
+					}
+				}
+				if d.Logprobs == nil || total > 0 {
+					continue
+				}
+				if err := json.Unmarshal(d.Logprobs, &lp); err != nil {
+					t.Fatal(err)
+				}
+				for _, top := range lp.Content[0].Top {
+					total += math.Exp(top.Logprob)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return total
+	}
+	if raw, masked := sum(""), sum(`,"logprobs_mode":"masked"`); raw > 0.9 || math.Abs(masked-1) > 1e-6 {
+		t.Errorf("the first token's alternatives weigh %g raw and %g masked", raw, masked)
+	}
+}
+
+func TestLogitBias(t *testing.T) {
+	tier := open(t, 0)
+	tok := tier.Model(tier.Targets()[1].ID).Tokenizer()
+	ids := tok.Encode(nil, "z", tokenizer.Options{})
+	text, _, _ := answer(t, tier, seeded(wire(t, tier, fmt.Sprintf(`"logit_bias":{"%d":100},"max_completion_tokens":5`, ids[0])), 1))
+	if text != "zzzzz" {
+		t.Errorf("%q is not what the bias forces", text)
+	}
+	text, _, _ = answer(t, tier, seeded(wire(t, tier, fmt.Sprintf(`"logit_bias":{"%d":-100},"guided_choice":["z","y"]`, ids[0])), 1))
+	if text != "y" {
+		t.Errorf("%q is what the bias forbids", text)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sluice-ai/sluice/internal/llm"
@@ -45,6 +46,7 @@ type Tier struct {
 	models  map[string]*engine.Model // by target id
 	targets []llm.Target
 	meters  *meters
+	warm    sync.WaitGroup // of models that are being prepared for grammars
 }
 
 // Open loads every model, or reports every one that cannot be loaded.
@@ -77,6 +79,9 @@ func Open(cfg Config) (*Tier, error) {
 		zero := 0
 		no := false
 		t.models[id] = m
+		if slices.Contains(info.Abilities, "chat") {
+			t.warm.Go(m.Prepare) // else the first answer with a schema would wait for it
+		}
 		t.targets = append(t.targets, llm.Target{
 			ID: id, Provider: "local", Model: f.Name, Context: info.Context, Can: abilities(info.Abilities),
 			Zone:  llm.Zone{Region: "on-premises", Operator: "self", RetentionDays: &zero, Trains: &no},
@@ -115,6 +120,7 @@ func Locate(name string) string {
 
 // Close frees the models. Nothing may be running on them.
 func (t *Tier) Close() error {
+	t.warm.Wait()
 	errs := []error{t.meters.close()}
 	for _, m := range t.models {
 		errs = append(errs, m.Close())
@@ -280,6 +286,13 @@ func engineRequest(req *llm.Request) engine.Request {
 	out.Sampling = sample.Config{
 		Temperature: or(s.Temperature, defaultTemperature), TopK: or(s.TopK, 0), TopP: or(s.TopP, 1), MinP: or(s.MinP, defaultMinP),
 		RepeatPenalty: or(s.RepetitionPenalty, defaultRepetition), FrequencyPenalty: or(s.FrequencyPenalty, 0), PresencePenalty: or(s.PresencePenalty, 0),
+	}
+	out.Sampling.MaskedLogprobs = s.MaskedLogprobs
+	for id, b := range s.LogitBias {
+		if out.Sampling.Bias == nil {
+			out.Sampling.Bias = map[int32]float32{}
+		}
+		out.Sampling.Bias[id] = float32(b)
 	}
 	if s.Logprobs {
 		out.Logprobs, out.TopLogprobs = true, s.TopLogprobs

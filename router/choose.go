@@ -36,6 +36,7 @@ type Needs struct {
 	Tools      bool     // it offers tools
 	Modalities []string // "text", "image", …
 	Format     bool     // it asks for a structured answer
+	Form       bool     // it gives a regular expression, a choice or a grammar for its answer
 }
 
 // A Candidate is a target that might serve the request.
@@ -148,6 +149,9 @@ func unable(n Needs, t llm.Target) []string {
 	}
 	if n.Format && !t.Has("json") {
 		why = append(why, "ability: the model gives no structured answers")
+	}
+	if n.Form && !t.Has("grammar") {
+		why = append(why, "ability: the model's answers are not held to a regular expression, a choice or a grammar")
 	}
 	for _, m := range n.Modalities {
 		if m != "text" && !t.Has(m) {

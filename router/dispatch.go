@@ -207,7 +207,7 @@ func (x *Exchange) redact(req *llm.Request, d llm.Decision) ([]string, llm.Resto
 		return nil, nil, &llm.Error{Kind: llm.Denied, Code: llm.CodePIIBlocked, Err: err,
 			Msg: "the redacted request could not be read again, so nothing was sent"}
 	}
-	req.Body, req.Messages, req.Tools, req.ToolChoice, req.Format = clean.Body, clean.Messages, clean.Tools, clean.ToolChoice, clean.Format
+	req.Body, req.Messages, req.Tools, req.ToolChoice, req.Format, req.Form = clean.Body, clean.Messages, clean.Tools, clean.ToolChoice, clean.Format, clean.Form
 	return types, restore, nil
 }
 

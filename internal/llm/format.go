@@ -19,6 +19,13 @@ func (r Repair) Least(s Repair) Repair {
 	return r
 }
 
+// A Form is a set of texts that an answer must be one of, given in one of three ways.
+type Form struct {
+	Regex   string
+	Choice  []string
+	Grammar string // in llama.cpp's notation, GBNF
+}
+
 // A Choice is one choice of an answer, whole.
 type Choice struct {
 	Text   string

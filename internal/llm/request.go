@@ -28,6 +28,7 @@ type Request struct {
 	Tools      []Tool
 	ToolChoice json.RawMessage // the dialect's own form; nil when absent
 	Format     json.RawMessage // response_format; nil when absent
+	Form       *Form           // the answer's text in another way than Format; nil when absent
 	Sampling   Sampling
 	N          int      // choices wanted; at least 1
 	Stream     bool     // the client wants server-sent events
@@ -105,6 +106,8 @@ type Sampling struct {
 	Stop              []string
 	Logprobs          bool
 	TopLogprobs       int
+	MaskedLogprobs    bool              // log-probabilities among the tokens that the format allows
+	LogitBias         map[int32]float64 // by the target's own token ids
 }
 
 // LastText returns the text of the last message that a user or a tool wrote, or "".

@@ -10,7 +10,7 @@ type Target struct {
 	Zone     Zone
 	Price    Price
 	Context  int      // tokens; 0 when unknown
-	Can      []string // abilities: "chat", "tools", "judge", "json", and the modalities "image", "audio", "file"
+	Can      []string // abilities: "chat", "tools", "judge", "json", "grammar" (llm.Request.Form), and the modalities "image", "audio", "file"
 }
 
 // Local reports whether t runs in this process: no price and no egress.

@@ -28,19 +28,23 @@ type wireRequest struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
 
-	MaxTokens           *int            `json:"max_tokens"`
-	MaxCompletionTokens *int            `json:"max_completion_tokens"`
-	Temperature         *float64        `json:"temperature"`
-	TopP                *float64        `json:"top_p"`
-	TopK                *int            `json:"top_k"`
-	MinP                *float64        `json:"min_p"`
-	RepetitionPenalty   *float64        `json:"repetition_penalty"`
-	FrequencyPenalty    *float64        `json:"frequency_penalty"`
-	PresencePenalty     *float64        `json:"presence_penalty"`
-	Seed                *int64          `json:"seed"`
-	Stop                json.RawMessage `json:"stop"`
-	Logprobs            bool            `json:"logprobs"`
-	TopLogprobs         *int            `json:"top_logprobs"`
+	MaxTokens           *int               `json:"max_tokens"`
+	MaxCompletionTokens *int               `json:"max_completion_tokens"`
+	Temperature         *float64           `json:"temperature"`
+	TopP                *float64           `json:"top_p"`
+	TopK                *int               `json:"top_k"`
+	MinP                *float64           `json:"min_p"`
+	RepetitionPenalty   *float64           `json:"repetition_penalty"`
+	FrequencyPenalty    *float64           `json:"frequency_penalty"`
+	PresencePenalty     *float64           `json:"presence_penalty"`
+	Seed                *int64             `json:"seed"`
+	Stop                json.RawMessage    `json:"stop"`
+	Logprobs            bool               `json:"logprobs"`
+	TopLogprobs         *int               `json:"top_logprobs"`
+	LogprobsMode        string             `json:"logprobs_mode"`
+	LogitBias           map[string]float64 `json:"logit_bias"`
+
+	wireForms
 }
 
 type wireMessage struct {
@@ -143,6 +147,9 @@ func ParseRequest(body []byte) (*llm.Request, error) {
 		req.Tools = append(req.Tools, t.tool())
 	}
 	if err := sampling(req, &w); err != nil {
+		return nil, err
+	}
+	if err := w.read(req); err != nil {
 		return nil, err
 	}
 	return req, nil
@@ -269,6 +276,9 @@ func sampling(req *llm.Request, w *wireRequest) error {
 			*c.to = *c.v
 		}
 	}
+	if err := biases(s, w); err != nil {
+		return err
+	}
 	stop := present(w.Stop)
 	if stop == nil {
 		return nil
@@ -298,7 +308,7 @@ func invalid(param, msg string) error {
 // typeError turns a decoding error into a sentence that names the field and the type, never the value.
 func typeError(err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		field := t.Field
+		field := strings.TrimPrefix(t.Field, "wireForms.")
 		if field == "" {
 			return &llm.Error{Kind: llm.Invalid, Code: llm.CodeInvalidRequest, Msg: "the body must be a JSON object"}
 		}
