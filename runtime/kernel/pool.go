@@ -38,8 +38,9 @@ const (
 )
 
 // spins bounds the busy wait, of a worker for work and of a caller for its last
-// worker. A spin takes a nanosecond or two.
-const spins = 8 << 10
+// worker. A spin takes a nanosecond or two: together they outlast what one thread
+// does alone between two loops of a model's step, for waking a sleeper costs more.
+const spins = 64 << 10
 
 // NewPool returns a pool that runs loops on threads cores at once, the caller's
 // included: it starts threads-1 goroutines. A pool of one, or less, starts none

@@ -152,6 +152,8 @@ func (s *Scratch) chunkRows(w *Weight) int {
 	switch {
 	case w.float():
 		return floatRowsPerChunk
+	case w.packed && s.n == 1:
+		return panelRows
 	case w.packed:
 		return 4 * panelRows
 	case s.act.kind.grouped:
