@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"github.com/sluice-ai/sluice/runtime/quant"
+)
 
 // activations are n columns rounded to int8, in blocks of 32. They are stored
 // plain, column after column, or in groups of groupCols columns side by side, as
@@ -22,19 +26,28 @@ type activations struct {
 type kind struct {
 	grouped bool
 	late    bool
+	pairs   bool  // biases are not such, but the sums of each 32, int16[2] for each 64
+	span    int   // blocks of 32 that share a column's scale: 1 or 8
 	size    int   // elements that share a weight's scale: 32 or 16
 	offset  int32 // what the integers of the weights have added
 }
 
+// biases returns how many there are for a column of cols elements.
+func (k kind) biases(cols int) int {
+	if k.pairs {
+		return cols / 64
+	}
+	return cols / k.size
+}
+
 // kind returns the form in which products with w want the n columns.
 func (s *Scratch) kind(w *Weight) kind {
-	k := kind{size: scaleSize(w.Type)}
+	k := kind{size: scaleSize(w.Type), span: w.Type.BlockSize() / 32}
 	switch {
 	case w.float():
 		return kind{}
-	case w.packed && havePacked(w.Type):
-		k.grouped, k.offset = s.n > 1, offset(w.Type)
 	case w.packed:
+		k.grouped, k.offset, k.pairs = s.n > 1, offset(w.Type), w.Type == quant.Q4_K
 	case haveTile() && (s.n > 1 || hasPack(w.Type) && !haveColumn(w.Type) && !haveRow(w.Type)):
 		k.grouped, k.offset = true, 128
 	case s.n == 1 && haveColumn(w.Type) && w.Rows >= panelRows:
@@ -49,13 +62,17 @@ func (s *Scratch) kind(w *Weight) kind {
 const smallest = 0x1p-100
 
 // quantizeGeneric rounds x to int8 in blocks of 32: d = max|x|/127, and
-// q = x*(127/max|x|) rounded to even. It sets sums to the sums of each 16.
-func quantizeGeneric(q []int8, d []float32, sums []int32, x []float32) {
+// q = x*(127/max|x|) rounded to even, the maximum being that of span blocks. It sets
+// sums to the sums of each 16.
+func quantizeGeneric(q []int8, d []float32, sums []int32, x []float32, span int) {
+	var top float32
 	for b := range d {
 		v := x[32*b:][:32]
-		var top float32
-		for _, f := range v {
-			top = max(top, float32(math.Abs(float64(f))))
+		if b%span == 0 {
+			top = 0
+			for _, f := range x[32*b:][:32*span] {
+				top = max(top, float32(math.Abs(float64(f))))
+			}
 		}
 		if !(top >= smallest) {
 			clear(q[32*b:][:32])
@@ -88,7 +105,7 @@ func (s *Scratch) quantize(p *Pool, k kind) {
 		n = groups * groupCols
 	}
 	a.q, a.d, a.dsum = grow(a.q, n*s.cols), grow(a.d, n*blocks), grow(a.dsum, n*blocks)
-	a.bias = grow(a.bias, n*s.cols/k.size)
+	a.bias = grow(a.bias, n*k.biases(s.cols))
 	if k.grouped {
 		p.RunWorkers(groups, s.groups)
 		return
@@ -105,11 +122,15 @@ func (s *Scratch) quantizeColumn(worker, c int) {
 	blocks := cols / 32
 	d, dsum := a.d[c*blocks:][:blocks], a.dsum[c*blocks:][:blocks]
 	sums := wk.sums16[:2*blocks]
-	quantizeBlocks(a.q[c*cols:][:cols], d, sums, s.x[c*cols:][:cols])
+	quantizeBlocks(a.q[c*cols:][:cols], d, sums, s.x[c*cols:][:cols], a.kind.span)
 	for b := range dsum {
 		dsum[b] = d[b] * float32(sums[2*b]+sums[2*b+1])
 	}
 	switch o := -a.kind.offset; {
+	case a.kind.pairs:
+		for p := range blocks / 2 {
+			a.bias[c*blocks/2+p] = pair(sums[4*p:])
+		}
 	case o == 0:
 	case a.kind.size == 16:
 		for i, sum := range sums {
@@ -131,10 +152,10 @@ func (s *Scratch) quantizeColumn(worker, c int) {
 // quantizeGroup rounds the columns of group g into the grouped layout.
 func (s *Scratch) quantizeGroup(worker, g int) {
 	a, wk, cols := &s.act, &s.workers[worker], s.cols
-	blocks, per, o := cols/32, 32/a.kind.size, -a.kind.offset
+	blocks, biases, o := cols/32, a.kind.biases(cols), -a.kind.offset
 	q := a.q[g*groupCols*cols:][:groupCols*cols]
 	d, dsum := a.d[g*groupCols*blocks:][:groupCols*blocks], a.dsum[g*groupCols*blocks:][:groupCols*blocks]
-	bias := a.bias[g*groupCols*blocks*per:][:groupCols*blocks*per]
+	bias := a.bias[g*groupCols*biases:][:groupCols*biases]
 	have := min(groupCols, s.n-g*groupCols)
 	if have < groupCols {
 		clear(q)
@@ -144,19 +165,33 @@ func (s *Scratch) quantizeGroup(worker, g int) {
 	}
 	wk.q, wk.d, wk.sums16 = wk.q[:cols], wk.d[:blocks], wk.sums16[:2*blocks]
 	for c := range have {
-		quantizeBlocks(wk.q, wk.d, wk.sums16, s.x[(g*groupCols+c)*cols:][:cols])
+		quantizeBlocks(wk.q, wk.d, wk.sums16, s.x[(g*groupCols+c)*cols:][:cols], a.kind.span)
 		interleave(q[4*c:], wk.q)
 		for b, f := range wk.d {
-			lo, hi := wk.sums16[2*b], wk.sums16[2*b+1]
 			d[groupCols*b+c] = f
-			dsum[groupCols*b+c] = f * float32(lo+hi)
-			if per == 2 {
-				bias[2*groupCols*b+c], bias[2*groupCols*b+groupCols+c] = o*lo, o*hi
-			} else {
-				bias[groupCols*b+c] = o * (lo + hi)
+		}
+		switch {
+		case a.kind.pairs:
+			for p := range biases {
+				bias[groupCols*p+c] = pair(wk.sums16[4*p:])
+			}
+		case a.kind.size == 16:
+			for i, sum := range wk.sums16 {
+				bias[groupCols*i+c] = o * sum
+			}
+		default:
+			for b, f := range wk.d {
+				sum := wk.sums16[2*b] + wk.sums16[2*b+1]
+				dsum[groupCols*b+c] = f * float32(sum)
+				bias[groupCols*b+c] = o * sum
 			}
 		}
 	}
+}
+
+// pair returns the sums of two blocks of 32, given those of their halves, as int16s.
+func pair(halves []int32) int32 {
+	return (halves[0]+halves[1])&0xffff | (halves[2]+halves[3])<<16
 }
 
 // interleave copies each four of q, whose length is a multiple of 32, to every

@@ -116,5 +116,5 @@ func BenchmarkVectors(b *testing.B) {
 	run("ConvStep", 1024, func() { ConvStep(z, w[:3072], w[3072:6144], w[6144:8192]) })
 	run("Rope", 1024, func() { Rope(y[:1024], x[:32], x[32:64]) })
 	q, d, sums := make([]int8, 1024), make([]float32, 32), make([]int32, 64)
-	run("quantize", 1024, func() { quantizeBlocks(q, d, sums, x[:1024]) })
+	run("quantize", 1024, func() { quantizeBlocks(q, d, sums, x[:1024], 1) })
 }

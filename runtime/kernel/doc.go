@@ -8,8 +8,8 @@
 // # Exactness
 //
 // Products with quantised weights are the same bits on every machine: integer
-// sums are exact, and float32 operations happen one by one in a fixed order (see
-// [Weight.MatMul]). Products with float weights and the vector operations may
+// sums are exact, and float32 operations happen one by one in a fixed order, of
+// which packed matrices in blocks of 256 have their own (see [Weight.MatMul]). Products with float weights and the vector operations may
 // sum in another order from machine to machine, but on one machine a column's
 // result never depends on how many columns are computed with it.
 //

@@ -14,8 +14,8 @@ import (
 //	Q4_0   two blocks: scale f16[2][16]; then of each block vec(0..3), low nibbles
 //	       being elements 4i.., high ones those 16 later
 //	Q8_0   two blocks: scale f16[2][16]; then of each vec(0..7), 128 added
-//	Q4_K   d f16[16], dmin f16[16]; four times (64 elements): scale u8[16], min u8[16],
-//	       the same of the second 32; vec(0..7), whose high nibbles are the second 32
+//	Q4_K   d f16[16], dmin f16[16]; four times (64 elements): scale u8[16] of the first
+//	       32 and of the second, min u8[16][2]; vec(0..7), high nibbles the second 32
 //	Q6_K   d f16[16], 32 bytes of nothing; twice (128 elements): scale i8[8][16];
 //	       vec(0..15) of the low bits; vec(0..7) of the high ones
 //
@@ -33,8 +33,7 @@ type packedArgs struct {
 	w      *byte
 	q      *int8    // group [cols/4][groupCols][4], or column [cols]
 	d      *float32 // group [cols/32][groupCols], or column [cols/32]
-	bias   *int32   // as d, but for each scaleSize elements
-	dsum   *float32 // as d
+	bias   *int32   // as d, but kind.biases for each 64 elements
 	dst    *float32 // [columns][panelRows]
 	stride int      // bytes from a column of dst to the next
 	blocks int      // of the weight's type
@@ -64,10 +63,10 @@ func (w *Weight) packedPanel() int {
 }
 
 // Pack returns the same matrix packed into mem, which is PackedBytes long and is
-// kept, and best aligned to 64 bytes. The threads of p share the work. A matrix that
-// is not Packable has a packed form only if PackedBytes is not 0, and is slower in it.
+// kept, and best aligned to 64 bytes. The threads of p share the work. It panics
+// unless the matrix is Packable.
 func (w *Weight) Pack(p *Pool, mem []byte) *Weight {
-	if w.packed || w.packedPanel() == 0 || len(mem) != w.PackedBytes() {
+	if !w.Packable() || len(mem) != w.PackedBytes() {
 		panic("kernel: Weight.Pack: no such packed matrix")
 	}
 	size := w.packedPanel()
@@ -146,7 +145,7 @@ func packRowQ4_K(panel, src []byte, r int) {
 		for c := range 4 {
 			to := panel[64+576*c:][:576]
 			for b := range 2 {
-				to[32*b+r], to[32*b+16+r] = quant.ScaleMinK(src[4:16], 2*c+b)
+				to[16*b+r], to[32+2*r+b] = quant.ScaleMinK(src[4:16], 2*c+b)
 			}
 			vectors(to[64+4*r:], src[16+32*c:][:32])
 		}
@@ -198,7 +197,7 @@ func (w *Weight) fileRow(row []byte, i int) []byte {
 			for c := range 4 {
 				from := panel[64+576*c:][:576]
 				for b := range 2 {
-					scales[2*c+b], mins[2*c+b] = from[32*b+r], from[32*b+16+r]
+					scales[2*c+b], mins[2*c+b] = from[16*b+r], from[32+2*r+b]
 				}
 				gather(dst[16+32*c:][:32], from[64+4*r:])
 			}
@@ -229,14 +228,13 @@ func (s *Scratch) multiplyPacked(wk *worker, pt *part, p0, p1 int) {
 	w, a := pt.w, &s.act
 	t := &wk.packed
 	t.blocks = w.Cols / w.Type.BlockSize()
-	blocks, per := w.Cols/32, 32/a.kind.size
+	blocks, biases := w.Cols/32, a.kind.biases(w.Cols)
 	group := groupCols
 	if !a.kind.grouped {
 		group = 1
 	}
 	for c0 := 0; c0 < s.n; c0 += group {
-		g := c0 * blocks
-		t.q, t.d, t.dsum, t.bias = &a.q[32*g], &a.d[g], &a.dsum[g], &a.bias[g*per]
+		t.q, t.d, t.bias = &a.q[c0*w.Cols], &a.d[c0*blocks], &a.bias[c0*biases]
 		cols := min(group, s.n-c0)
 		width := cols
 		switch {

@@ -1,8 +1,8 @@
 // What the routines on packed panels share. A panel is 16 rows; a vector holds four
 // neighbouring elements of each, as unsigned bytes.
 //
-// DI panel, SI column bytes, R9 column scales, R10 biases, R12 column sums, DX
-// result, R13 its stride, CX blocks left. Per column c of eight, four or one: Zc is
+// DI panel, SI column bytes, R9 column scales, R10 biases, DX result,
+// R13 its stride, CX blocks left. Per column c of eight, four or one: Zc is
 // the float sum, Z(8+c) the integer sum. No operation fuses, and float operations
 // keep the generic order.
 
@@ -12,7 +12,6 @@
 	MOVQ packedArgs_q(AX), SI \
 	MOVQ packedArgs_d(AX), R9 \
 	MOVQ packedArgs_bias(AX), R10 \
-	MOVQ packedArgs_dsum(AX), R12 \
 	MOVQ packedArgs_dst(AX), DX \
 	MOVQ packedArgs_stride(AX), R13 \
 	MOVQ packedArgs_blocks(AX), CX
@@ -103,26 +102,6 @@
 	SCALE((32*b+24), Z14, Z6, Z25) \
 	SCALE((32*b+28), Z15, Z7, Z26)
 
-// MIN adds the rows' minimums Z27 times the columns' b-th sums.
-#define MIN(o, F, T) \
-	VMULPS.BCST (o)(R12), Z27, T \
-	VADDPS T, F, F
-
-#define MIN1(b) MIN((4*b), Z0, Z25)
-
-#define MIN4(b) \
-	MIN((32*b+0), Z0, Z25) \
-	MIN((32*b+4), Z1, Z26) \
-	MIN((32*b+8), Z2, Z25) \
-	MIN((32*b+12), Z3, Z26)
-
-#define MIN8(b) \
-	MIN4(b) \
-	MIN((32*b+16), Z4, Z25) \
-	MIN((32*b+20), Z5, Z26) \
-	MIN((32*b+24), Z6, Z25) \
-	MIN((32*b+28), Z7, Z26)
-
 // STORE writes the float sums and returns.
 #define STORE1 \
 	VMOVUPS Z0, (DX) \
@@ -148,18 +127,16 @@
 	VZEROUPPER \
 	RET
 
-// NEXT goes n blocks of 32, with m biases each, further in the columns.
-#define NEXT1(n, m) \
-	ADDQ $(32*n), SI \
-	ADDQ $(4*n), R9 \
-	ADDQ $(4*n*m), R10 \
-	ADDQ $(4*n), R12
+// NEXT goes two blocks of 32 further in the columns.
+#define NEXT1 \
+	ADDQ $64, SI \
+	ADDQ $8, R9 \
+	ADDQ $8, R10
 
-#define NEXT8(n, m) \
-	ADDQ $(256*n), SI \
-	ADDQ $(32*n), R9 \
-	ADDQ $(32*n*m), R10 \
-	ADDQ $(32*n), R12
+#define NEXT8 \
+	ADDQ $512, SI \
+	ADDQ $64, R9 \
+	ADDQ $64, R10
 
 // AHEAD fetches four lines some way ahead: for one column past the caches, which it
 // would only sweep; for several into them.

@@ -4,10 +4,96 @@
 #include "go_asm.h"
 #include "packed_amd64.h"
 
+// Types in blocks of 256. Z16 to Z23 are the float sums of the blocks that are done,
+// Z0 to Z7 those of the one in progress, which the column's scale multiplies last.
+
 DATA bits<>+0(SB)/4, $0x0f0f0f0f
 DATA bits<>+4(SB)/4, $0x30303030
 DATA bits<>+8(SB)/4, $0x80000000
 GLOBL bits<>(SB), RODATA|NOPTR, $12
+
+#define DONE1 VPXORD Z16, Z16, Z16
+
+#define DONE4 \
+	DONE1 \
+	VPXORD Z17, Z17, Z17 \
+	VPXORD Z18, Z18, Z18 \
+	VPXORD Z19, Z19, Z19
+
+#define DONE8 \
+	DONE4 \
+	VPXORD Z20, Z20, Z20 \
+	VPXORD Z21, Z21, Z21 \
+	VPXORD Z22, Z22, Z22 \
+	VPXORD Z23, Z23, Z23
+
+// TIMES adds the integer sums times the rows' R.
+#define TIMES(I, F, R) \
+	VCVTDQ2PS I, I \
+	VMULPS R, I, I \
+	VADDPS I, F, F
+
+#define TIMES1(R) TIMES(Z8, Z0, R)
+
+#define TIMES4(R) \
+	TIMES1(R) \
+	TIMES(Z9, Z1, R) \
+	TIMES(Z10, Z2, R) \
+	TIMES(Z11, Z3, R)
+
+#define TIMES8(R) \
+	TIMES4(R) \
+	TIMES(Z12, Z4, R) \
+	TIMES(Z13, Z5, R) \
+	TIMES(Z14, Z6, R) \
+	TIMES(Z15, Z7, R)
+
+// FINISH adds a block to those that are done.
+#define FINISH(o, F, D) \
+	VMULPS.BCST o(R9), F, F \
+	VADDPS F, D, D
+
+#define FINISH1 FINISH(0, Z0, Z16)
+
+#define FINISH4 \
+	FINISH1 \
+	FINISH(4, Z1, Z17) \
+	FINISH(8, Z2, Z18) \
+	FINISH(12, Z3, Z19)
+
+#define FINISH8 \
+	FINISH4 \
+	FINISH(16, Z4, Z20) \
+	FINISH(20, Z5, Z21) \
+	FINISH(24, Z6, Z22) \
+	FINISH(28, Z7, Z23)
+
+#define RESULT1 \
+	VMOVUPS Z16, (DX) \
+	VZEROUPPER \
+	RET
+
+#define RESULT4 \
+	FOUR(Z16, Z17, Z18, Z19) \
+	VZEROUPPER \
+	RET
+
+#define RESULT8 \
+	FOUR(Z16, Z17, Z18, Z19) \
+	LEAQ (DX)(R13*2), DX \
+	FOUR(Z20, Z21, Z22, Z23) \
+	VZEROUPPER \
+	RET
+
+// AFTER goes 256 elements further in scales, and n lines of biases; the bytes are
+// already there.
+#define AFTER1(n) \
+	ADDQ $32, R9 \
+	ADDQ $(4*n), R10
+
+#define AFTER8(n) \
+	ADDQ $256, R9 \
+	ADDQ $(32*n), R10
 
 #define LOW(w, j, DOT, A) \
 	VPANDD w(DI), Z30, A \
@@ -18,33 +104,47 @@ GLOBL bits<>(SB), RODATA|NOPTR, $12
 	VPANDD Z30, A, A \
 	DOT(j, A)
 
-// HALF4 is a block of 32, the b-th of a chunk of two, with its scales and minimums
-// as bytes at s.
-#define HALF4(b, s, PART, CLEAR, DOT, SCALES, MINS) \
+// HALF4 is the b-th 32 elements of a chunk of 64.
+#define HALF4(b, PART, CLEAR, DOT, TIMES) \
 	CLEAR \
-	PART(64, (8*b+0), DOT, Z16) \
-	PART(128, (8*b+1), DOT, Z17) \
-	PART(192, (8*b+2), DOT, Z18) \
-	PART(256, (8*b+3), DOT, Z19) \
-	PART(320, (8*b+4), DOT, Z20) \
-	PART(384, (8*b+5), DOT, Z21) \
-	PART(448, (8*b+6), DOT, Z22) \
-	PART(512, (8*b+7), DOT, Z23) \
-	VPMOVZXBD s(DI), Z24 \
-	VPMOVZXBD (s+16)(DI), Z27 \
+	PART(64, (8*b+0), DOT, Z25) \
+	PART(128, (8*b+1), DOT, Z26) \
+	PART(192, (8*b+2), DOT, Z27) \
+	PART(256, (8*b+3), DOT, Z25) \
+	PART(320, (8*b+4), DOT, Z26) \
+	PART(384, (8*b+5), DOT, Z27) \
+	PART(448, (8*b+6), DOT, Z25) \
+	PART(512, (8*b+7), DOT, Z26) \
+	VPMOVZXBD (16*b)(DI), Z24 \
 	VCVTDQ2PS Z24, Z24 \
-	VCVTDQ2PS Z27, Z27 \
 	VMULPS Z28, Z24, Z24 \
-	VMULPS Z29, Z27, Z27 \
-	SCALES(b) \
-	MINS(b)
+	TIMES(Z24)
+
+// PAIR adds the p-th two minimums times the columns' sums of their elements.
+#define PAIR1(p) \
+	VPMOVZXBW (576*p-2304+32)(DI), Z25 \
+	VPDPWSSD.BCST (4*p)(R10), Z25, Z8
+
+#define PAIR4(p) \
+	VPMOVZXBW (576*p-2304+32)(DI), Z25 \
+	VPDPWSSD.BCST (32*p+0)(R10), Z25, Z8 \
+	VPDPWSSD.BCST (32*p+4)(R10), Z25, Z9 \
+	VPDPWSSD.BCST (32*p+8)(R10), Z25, Z10 \
+	VPDPWSSD.BCST (32*p+12)(R10), Z25, Z11
+
+#define PAIR8(p) \
+	PAIR4(p) \
+	VPDPWSSD.BCST (32*p+16)(R10), Z25, Z12 \
+	VPDPWSSD.BCST (32*p+20)(R10), Z25, Z13 \
+	VPDPWSSD.BCST (32*p+24)(R10), Z25, Z14 \
+	VPDPWSSD.BCST (32*p+28)(R10), Z25, Z15
 
 // LOOP4K is a loop over blocks of 256: Z28 are their scales, Z29 their minimums.
-#define LOOP4K(ZERO, CLEAR, DOT, SCALES, MINS, AHEAD, NEXT, STORE) \
+#define LOOP4K(W, DONE, ZERO, CLEAR, DOT, TIMES, PAIR, FINISH, AHEAD, AFTER, RESULT) \
 	LOAD_ARGS \
 	VPBROADCASTD bits<>+0(SB), Z30 \
 	VPBROADCASTD bits<>+8(SB), Z31 \
-	ZERO \
+	DONE \
 block: \
 	VCVTPH2PS 0(DI), Z28 \
 	VCVTPH2PS 32(DI), Z29 \
@@ -52,34 +152,43 @@ block: \
 	PREFETCHT0 4096(DI) \
 	ADDQ $64, DI \
 	MOVQ $4, AX \
+	ZERO \
 chunk: \
 	AHEAD(0) \
 	AHEAD(256) \
 	PREFETCHT0 4608(DI) \
-	HALF4(0, 0, LOW, CLEAR, DOT, SCALES, MINS) \
-	HALF4(1, 32, HIGH, CLEAR, DOT, SCALES, MINS) \
+	HALF4(0, LOW, CLEAR, DOT, TIMES) \
+	HALF4(1, HIGH, CLEAR, DOT, TIMES) \
 	ADDQ $576, DI \
-	NEXT(2, 1) \
+	ADDQ $W, SI \
 	DECQ AX \
 	JNZ chunk \
+	CLEAR \
+	PAIR(0) \
+	PAIR(1) \
+	PAIR(2) \
+	PAIR(3) \
+	TIMES(Z29) \
+	FINISH \
+	AFTER(4) \
 	DECQ CX \
 	JNZ block \
-	STORE
+	RESULT
 
 // func packed8Q4_KVNNI(a *packedArgs)
-// Requires: AVX512F, AVX512VNNI
+// Requires: AVX512F, AVX512BW, AVX512VNNI
 TEXT ·packed8Q4_KVNNI(SB), NOSPLIT, $0-8
-	LOOP4K(ZERO8, CLEAR8, DOT8, SCALE8, MIN8, AHEAD8, NEXT8, STORE8)
+	LOOP4K(512, DONE8, ZERO8, CLEAR8, DOT8, TIMES8, PAIR8, FINISH8, AHEAD8, AFTER8, RESULT8)
 
 // func packed4Q4_KVNNI(a *packedArgs)
-// Requires: AVX512F, AVX512VNNI
+// Requires: AVX512F, AVX512BW, AVX512VNNI
 TEXT ·packed4Q4_KVNNI(SB), NOSPLIT, $0-8
-	LOOP4K(ZERO4, CLEAR4, DOT4, SCALE4, MIN4, AHEAD8, NEXT8, STORE4)
+	LOOP4K(512, DONE4, ZERO4, CLEAR4, DOT4, TIMES4, PAIR4, FINISH4, AHEAD8, AFTER8, RESULT4)
 
 // func packed1Q4_KVNNI(a *packedArgs)
-// Requires: AVX512F, AVX512VNNI
+// Requires: AVX512F, AVX512BW, AVX512VNNI
 TEXT ·packed1Q4_KVNNI(SB), NOSPLIT, $0-8
-	LOOP4K(ZERO1, CLEAR1, DOT1, SCALE1, MIN1, AHEAD1, NEXT1, STORE1)
+	LOOP4K(64, DONE1, ZERO1, CLEAR1, DOT1, TIMES1, PAIR1, FINISH1, AHEAD1, AFTER1, RESULT1)
 
 // SIX joins the low bits at l with two high bits at h to the j-th four elements;
 // SHIFT brings the high bits to bits 4 and 5, NIBBLE takes the low ones.
@@ -99,64 +208,68 @@ TEXT ·packed1Q4_KVNNI(SB), NOSPLIT, $0-8
 	DOT(j, A)
 
 // GROUP6 is the g-th 16 of 128 elements, l and h where their bits begin.
-#define GROUP6(g, b, l, h, NIBBLE, SHIFT, BIAS, DOT, SCALES) \
+#define GROUP6(g, l, h, NIBBLE, SHIFT, BIAS, DOT, TIMES) \
 	BIAS(g) \
-	SIX((l+0), (h+0), (4*g+0), NIBBLE, SHIFT, DOT, Z16, Z17) \
-	SIX((l+64), (h+64), (4*g+1), NIBBLE, SHIFT, DOT, Z18, Z19) \
-	SIX((l+128), (h+128), (4*g+2), NIBBLE, SHIFT, DOT, Z20, Z21) \
-	SIX((l+192), (h+192), (4*g+3), NIBBLE, SHIFT, DOT, Z22, Z23) \
+	SIX((l+0), (h+0), (4*g+0), NIBBLE, SHIFT, DOT, Z25, Z26) \
+	SIX((l+64), (h+64), (4*g+1), NIBBLE, SHIFT, DOT, Z27, Z29) \
+	SIX((l+128), (h+128), (4*g+2), NIBBLE, SHIFT, DOT, Z25, Z26) \
+	SIX((l+192), (h+192), (4*g+3), NIBBLE, SHIFT, DOT, Z27, Z29) \
 	VPMOVSXBD (16*g)(DI), Z24 \
 	VCVTDQ2PS Z24, Z24 \
 	VMULPS Z28, Z24, Z24 \
-	SCALES(b)
+	TIMES(Z24)
 
 // LOOP6K is a loop over blocks of 256, in halves.
-#define LOOP6K(ZERO, BIAS, DOT, SCALES, AHEAD, NEXT, STORE) \
+#define LOOP6K(W, B, DONE, ZERO, BIAS, DOT, TIMES, FINISH, AHEAD, AFTER, RESULT) \
 	LOAD_ARGS \
 	VPBROADCASTD bits<>+0(SB), Z30 \
 	VPBROADCASTD bits<>+4(SB), Z31 \
-	ZERO \
+	DONE \
 block: \
 	VCVTPH2PS 0(DI), Z28 \
 	PREFETCHT0 4096(DI) \
 	ADDQ $64, DI \
 	MOVQ $2, AX \
+	ZERO \
 half: \
 	AHEAD(0) \
 	AHEAD(256) \
-	GROUP6(0, 0, 128, 1152, LOWER, LEFT4, BIAS, DOT, SCALES) \
-	GROUP6(1, 0, 384, 1408, LOWER, LEFT4, BIAS, DOT, SCALES) \
+	GROUP6(0, 128, 1152, LOWER, LEFT4, BIAS, DOT, TIMES) \
+	GROUP6(1, 384, 1408, LOWER, LEFT4, BIAS, DOT, TIMES) \
 	AHEAD(512) \
 	AHEAD(768) \
-	GROUP6(2, 1, 640, 1152, LOWER, LEFT2, BIAS, DOT, SCALES) \
-	GROUP6(3, 1, 896, 1408, LOWER, LEFT2, BIAS, DOT, SCALES) \
+	GROUP6(2, 640, 1152, LOWER, LEFT2, BIAS, DOT, TIMES) \
+	GROUP6(3, 896, 1408, LOWER, LEFT2, BIAS, DOT, TIMES) \
 	AHEAD(1024) \
 	AHEAD(1280) \
-	GROUP6(4, 2, 128, 1152, UPPER, LEFT0, BIAS, DOT, SCALES) \
-	GROUP6(5, 2, 384, 1408, UPPER, LEFT0, BIAS, DOT, SCALES) \
+	GROUP6(4, 128, 1152, UPPER, LEFT0, BIAS, DOT, TIMES) \
+	GROUP6(5, 384, 1408, UPPER, LEFT0, BIAS, DOT, TIMES) \
 	PREFETCHT0 5632(DI) \
 	PREFETCHT0 5696(DI) \
-	GROUP6(6, 3, 640, 1152, UPPER, RIGHT2, BIAS, DOT, SCALES) \
-	GROUP6(7, 3, 896, 1408, UPPER, RIGHT2, BIAS, DOT, SCALES) \
+	GROUP6(6, 640, 1152, UPPER, RIGHT2, BIAS, DOT, TIMES) \
+	GROUP6(7, 896, 1408, UPPER, RIGHT2, BIAS, DOT, TIMES) \
 	ADDQ $1664, DI \
-	NEXT(4, 2) \
+	ADDQ $W, SI \
+	ADDQ $B, R10 \
 	DECQ AX \
 	JNZ half \
+	FINISH \
+	AFTER(0) \
 	DECQ CX \
 	JNZ block \
-	STORE
+	RESULT
 
 // func packed8Q6_KVNNI(a *packedArgs)
 // Requires: AVX512F, AVX512VNNI
 TEXT ·packed8Q6_KVNNI(SB), NOSPLIT, $0-8
-	LOOP6K(ZERO8, BIAS8, DOT8, SCALE8, AHEAD8, NEXT8, STORE8)
+	LOOP6K(1024, 256, DONE8, ZERO8, BIAS8, DOT8, TIMES8, FINISH8, AHEAD8, AFTER8, RESULT8)
 
 // func packed4Q6_KVNNI(a *packedArgs)
 // Requires: AVX512F, AVX512VNNI
 TEXT ·packed4Q6_KVNNI(SB), NOSPLIT, $0-8
-	LOOP6K(ZERO4, BIAS4, DOT4, SCALE4, AHEAD8, NEXT8, STORE4)
+	LOOP6K(1024, 256, DONE4, ZERO4, BIAS4, DOT4, TIMES4, FINISH4, AHEAD8, AFTER8, RESULT4)
 
 // func packed1Q6_KVNNI(a *packedArgs)
 // Requires: AVX512F, AVX512VNNI
 TEXT ·packed1Q6_KVNNI(SB), NOSPLIT, $0-8
-	LOOP6K(ZERO1, BIAS1, DOT1, SCALE1, AHEAD1, NEXT1, STORE1)
+	LOOP6K(128, 32, DONE1, ZERO1, BIAS1, DOT1, TIMES1, FINISH1, AHEAD1, AFTER1, RESULT1)

@@ -38,7 +38,7 @@ pair: \
 	PREFETCHT0 4608(DI) \
 	BLOCK4(1, BIAS, DOT, SCALES) \
 	ADDQ $576, DI \
-	NEXT(2, 1) \
+	NEXT \
 	SUBQ $2, CX \
 	JNZ pair \
 	STORE
@@ -87,7 +87,7 @@ pair: \
 	PREFETCHT0 5120(DI) \
 	BLOCK8(1, BIAS, DOT, SCALES) \
 	ADDQ $1088, DI \
-	NEXT(2, 1) \
+	NEXT \
 	SUBQ $2, CX \
 	JNZ pair \
 	STORE

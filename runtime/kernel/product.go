@@ -1,7 +1,5 @@
 package kernel
 
-import "github.com/sluice-ai/sluice/runtime/quant"
-
 // A Product is one matrix of a [Scratch.Multiply], and where its results go:
 // Dst[n][Rows].
 type Product struct {
@@ -39,7 +37,6 @@ type part struct {
 // A worker is the buffers of one goroutine of the pool.
 type worker struct {
 	row    unpacked
-	file   []byte
 	floats []float32
 	panels [rowsPerChunk / panelRows]panel
 	tile   [groupCols * panelRows]float32
@@ -64,11 +61,8 @@ func (wk *worker) reserve(w *Weight) {
 	blocks := w.Cols / 32
 	wk.sums16 = grow(wk.sums16, 2*blocks)
 	wk.q, wk.d = grow(wk.q, w.Cols), grow(wk.d, blocks)
-	if w.packed && havePacked(w.Type) {
-		return
-	}
 	if w.packed {
-		wk.file = grow(wk.file, quant.RowBytes(w.Type, w.Cols))
+		return
 	}
 	if haveTile() {
 		for i := range wk.panels {
@@ -84,15 +78,24 @@ func (wk *worker) reserve(w *Weight) {
 // if n is not positive or dst or x are too short. Values of x must be finite.
 //
 // With float weights it is a product in float32. With quantised weights each
-// column is first rounded, 32 elements at a time, to int8 q and float32 d with
-// d = max|x|/127; then, writing w = scale*v + min for a weight,
+// column is first rounded, 32 elements at a time, or 256 for types in blocks of 256,
+// to int8 q and float32 d with d = max|x|/127; then, writing w = scale*v + min for a weight,
 //
 //	for each block of 32 in order, or of 16 if the type has a scale for each 16:
 //		acc += float32(Σ v*q) * (scale * d)
 //		acc += min * (d * float32(Σ q))     if the type has a min for each 32
 //
 // and for Q2_K, which has a min for each 16, the sum of min * (d * float32(Σ q))
-// over all of them added in the end, where each operation rounds to float32.
+// over all of them added in the end. A packed matrix in blocks of 256 does instead
+//
+//	for each block of 256 in order:
+//		part := 0
+//		for each block of 32 in it, or of 16:
+//			part += float32(Σ v*q) * scale
+//		part += -dmin * float32(Σ m * Σ q)  for Q4_K, where min = -(dmin*m)
+//		acc += part * d
+//
+// Each operation rounds to float32.
 func (w *Weight) MatMul(p *Pool, dst, x []float32, n int, s *Scratch) {
 	s.one[0] = Product{w, dst}
 	s.Multiply(p, x, n, s.one[:])
@@ -201,7 +204,7 @@ func (s *Scratch) multiplyRows(worker, i int) {
 	switch {
 	case pt.w.float():
 		s.multiplyFloat(wk, pt, r0, r1)
-	case pt.w.packed && havePacked(pt.w.Type):
+	case pt.w.packed:
 		s.multiplyPacked(wk, pt, r0/panelRows, (r1+panelRows-1)/panelRows)
 	case s.act.kind.grouped:
 		s.multiplyTiles(wk, pt, r0, r1)

@@ -23,6 +23,9 @@ func expSubAVX2(x []float32, top float32) float32
 func quantizeAVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
 
 //go:noescape
+func quantizeWideAVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
+
+//go:noescape
 func widenF16AVX2(dst *float32, src *byte, n int)
 
 //go:noescape
@@ -142,12 +145,15 @@ func expSub(x []float32, top float32) float32 {
 	return expSubGeneric(x, top)
 }
 
-func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32) {
-	if useAVX2 {
+func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32, span int) {
+	switch {
+	case useAVX2 && span == 1:
 		quantizeAVX2(&q[0], &d[0], &sums[0], &x[0], len(d))
-		return
+	case useAVX2 && span == 8:
+		quantizeWideAVX2(&q[0], &d[0], &sums[0], &x[0], len(d))
+	default:
+		quantizeGeneric(q, d, sums, x, span)
 	}
-	quantizeGeneric(q, d, sums, x)
 }
 
 // widen sets dst to the float32 values of src.

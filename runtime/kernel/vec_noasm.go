@@ -16,8 +16,8 @@ func scores(dst, q, k []float32, stride int, scale float32) {
 
 func mix(dst, p, v []float32, stride int) { mixGeneric(dst, p, v, stride) }
 
-func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32) {
-	quantizeGeneric(q, d, sums, x)
+func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32, span int) {
+	quantizeGeneric(q, d, sums, x, span)
 }
 
 func rope(x, cos, sin []float32) { ropeGeneric(x, cos, sin) }

@@ -164,7 +164,11 @@ func TestExpEverywhere(t *testing.T) {
 func TestQuantizeBlocks(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	each(t, func(t *testing.T) {
-		for blocks := 1; blocks < 9; blocks++ {
+		for blocks := 1; blocks < 17; blocks++ {
+			span := 1
+			if blocks%8 == 0 {
+				span = 8
+			}
 			x := guardedFloats(t, randomFloats(32*blocks, r))
 			switch blocks {
 			case 2:
@@ -180,12 +184,12 @@ func TestQuantizeBlocks(t *testing.T) {
 				x[0] = -127
 			}
 			q, d, sums := make([]int8, 32*blocks), make([]float32, blocks), make([]int32, 2*blocks)
-			quantizeGeneric(q, d, sums, x)
+			quantizeGeneric(q, d, sums, x, span)
 			gq := guardedBytes(t, make([]byte, 32*blocks))
 			gd := guardedFloats(t, make([]float32, blocks))
 			gs := make([]int32, 2*blocks)
 			got := make([]int8, len(gq))
-			quantizeBlocks(int8s(gq), gd, gs, x)
+			quantizeBlocks(int8s(gq), gd, gs, x, span)
 			copy(got, int8s(gq))
 			if !slices.Equal(got, q) || !slices.Equal(gd, d) || !slices.Equal(gs, sums) {
 				t.Errorf("%d blocks: differs from the definition", blocks)

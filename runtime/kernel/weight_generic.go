@@ -8,12 +8,7 @@ func (s *Scratch) multiplyRowByRow(wk *worker, pt *part, r0, r1 int) {
 	w, a := pt.w, &s.act
 	blocks := w.Cols / 32
 	for r := r0; r < r1; r++ {
-		var row []byte
-		if w.packed {
-			row = w.fileRow(wk.file[:quant.RowBytes(w.Type, w.Cols)], r)
-		} else {
-			row = w.row(r)
-		}
+		row := w.row(r)
 		direct := haveRow(w.Type)
 		if !direct {
 			wk.row.unpack(w.Type, row, w.Cols)

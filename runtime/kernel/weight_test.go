@@ -78,14 +78,14 @@ func randomFloats(n int, r *rand.Rand) []float32 {
 	return x
 }
 
-// want computes a product by its definition.
-func want(w *Weight, x []float32, n int) []float32 {
+// want computes a product by its definition, that of packed matrices if asked to.
+func want(w *Weight, x []float32, n int, packed bool) []float32 {
 	dst := make([]float32, n*w.Rows)
 	q, d, dsum := make([]int8, w.Cols), make([]float32, w.Cols/32), make([]float32, w.Cols/32)
 	sums, dsum16 := make([]int32, w.Cols/16), make([]float32, w.Cols/16)
 	var u unpacked
 	for c := range n {
-		quantizeGeneric(q, d, sums, x[c*w.Cols:][:w.Cols])
+		quantizeGeneric(q, d, sums, x[c*w.Cols:][:w.Cols], w.Type.BlockSize()/32)
 		for b := range d {
 			dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))
 		}
@@ -93,6 +93,10 @@ func want(w *Weight, x []float32, n int) []float32 {
 			dsum16[i] = d[i/2] * float32(sum8(q[16*i:][:16]))
 		}
 		for r := range w.Rows {
+			if packed && w.Type.BlockSize() == 256 {
+				dst[c*w.Rows+r] = dotWide(w.Type, w.row(r), q, d)
+				continue
+			}
 			u.unpack(w.Type, w.row(r), w.Cols)
 			dst[c*w.Rows+r] = dotUnpacked(&u, q, d, dsum)
 			if u.late != nil {
@@ -101,6 +105,36 @@ func want(w *Weight, x []float32, n int) []float32 {
 		}
 	}
 	return dst
+}
+
+// dotWide is the product of a row in blocks of 256 with a column as packed matrices
+// define it.
+func dotWide(t quant.Type, row []byte, q []int8, d []float32) float32 {
+	var acc float32
+	size := scaleSize(t)
+	v, scale, mins := make([]int8, 256), make([]float32, 256/size), make([]float32, 8)
+	for b := range len(q) / 256 {
+		block := row[b*t.BlockBytes():][:t.BlockBytes()]
+		unpackBlock(t, v, scale, mins, block)
+		var part float32
+		for i, s := range scale {
+			var sum int32
+			for j := i * size; j < (i+1)*size; j++ {
+				sum += int32(v[j]) * int32(q[256*b+j])
+			}
+			part += float32(float32(sum) * s)
+		}
+		if hasMin(t) {
+			var sum int32
+			for i := range 8 {
+				_, m := quant.ScaleMinK(block[4:16], i)
+				sum += int32(m) * sum8(q[256*b+32*i:][:32])
+			}
+			part += float32(-half(block[2:]) * float32(sum))
+		}
+		acc += float32(part * d[8*b])
+	}
+	return acc
 }
 
 func TestMatMulQuantizedExact(t *testing.T) {
@@ -120,17 +154,16 @@ func TestMatMulQuantizedExact(t *testing.T) {
 					}
 					x := guardedFloats(t, randomFloats(n*cols, r))
 					dst := guardedFloats(t, make([]float32, n*rows))
-					expect := want(w, x, n)
 					ways := []*Weight{w}
-					if size := w.PackedBytes(); size > 0 {
-						ways = append(ways, w.Pack(p, guardedBytes(t, make([]byte, size))))
+					if w.Packable() {
+						ways = append(ways, w.Pack(p, guardedBytes(t, make([]byte, w.PackedBytes()))))
 					}
-					for _, w := range ways {
+					for _, way := range ways {
 						clear(dst)
-						w.MatMul(p, dst, x, n, &s)
-						for i, v := range expect {
+						way.MatMul(p, dst, x, n, &s)
+						for i, v := range want(w, x, n, way.packed) {
 							if math.Float32bits(v) != math.Float32bits(dst[i]) {
-								t.Fatalf("packed %v, column %d row %d: %g, want %g", w.packed, i/rows, i%rows, dst[i], v)
+								t.Fatalf("packed %v, column %d row %d: %g, want %g", way.packed, i/rows, i%rows, dst[i], v)
 							}
 						}
 					}
@@ -188,7 +221,8 @@ func TestMatMulAccuracy(t *testing.T) {
 				for c := range n {
 					var want, rounding, magnitude float64
 					for j := range cols {
-						col := x[c*cols+j/32*32:][:32]
+						span := qt.BlockSize()
+						col := x[c*cols+j/span*span:][:span]
 						top := math.Max(float64(slices.Max(col)), -float64(slices.Min(col)))
 						want += float64(row[j]) * float64(x[c*cols+j])
 						rounding += math.Abs(float64(row[j])) * top * (0.5/127 + 0x1p-22)

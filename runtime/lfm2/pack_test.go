@@ -8,11 +8,12 @@ import (
 	"github.com/sluice-ai/sluice/runtime/synth"
 )
 
-// TestPackSameBits compares a model whose weights are packed with the file's, token
-// by token and many at once.
-func TestPackSameBits(t *testing.T) {
-	for _, typ := range []string{"q4_0", "q8_0", "q4_k_m", "q5_k_m"} {
-		t.Run(typ, func(t *testing.T) {
+// TestPack compares a model whose weights are packed with the file's, token by token
+// and many at once: the same bits, but for types in blocks of 256, which add up in
+// another order, and a rounding that falls the other way changes what follows.
+func TestPack(t *testing.T) {
+	for typ, tolerance := range map[string]float64{"q8_0": 0, "q4_0": 2e-3, "q4_k_m": 5e-2, "q5_k_m": 5e-2} {
+		t.Run(typ, func(t *testing.T) { // q4_0 has Q6_K for the output
 			plain, file := synthetic(t, synth.Config{Size: "mini", Type: typ})
 			packed, _ := synthetic(t, synth.Config{Size: "mini", Type: typ})
 			pool, released := testPool(t), 0
@@ -44,7 +45,7 @@ func TestPackSameBits(t *testing.T) {
 				}
 			}
 			for i, v := range logits[0] {
-				if math.Float32bits(v) != math.Float32bits(logits[1][i]) {
+				if e := math.Abs(float64(v - logits[1][i])); !(e <= tolerance*max(1, math.Abs(float64(v)))) {
 					t.Fatalf("logit %d is %g packed, %g in the file", i, logits[1][i], v)
 				}
 			}

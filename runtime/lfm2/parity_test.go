@@ -78,13 +78,23 @@ func TestParity(t *testing.T) {
 			if c.prompt > 0 {
 				ref.Prompt = parityPrompt(c.prompt, m.Vocab)
 			}
-			ways := []way{{"alone", 512, 0}}
+			ways := []way{{"alone", 512, 0, false}}
 			if *wide {
-				ways = append(ways, way{"in chunks of 61", 61, 0}, way{"in a batch of 4", 128, 3})
+				ways = append(ways, way{"in chunks of 61", 61, 0, false}, way{"in a batch of 4", 128, 3, false})
 			}
+			ways = append(ways, way{"packed", 128, 3, true})
 			var worst, mean float64
 			flips := 0
 			for _, w := range ways {
+				if w.packed {
+					if err := m.Pack(testPool(t), func([]byte) {}); err != nil {
+						t.Fatal(err)
+					}
+					if m.PackedBytes() == 0 {
+						continue
+					}
+					t.Cleanup(func() { _ = m.Close() })
+				}
 				d, average, f := compare(t, m, c, ref, w)
 				if d > c.tolerance {
 					t.Errorf("%s: a probability differs by %g, more than %g", w.name, d, c.tolerance)
@@ -114,6 +124,7 @@ type way struct {
 	name   string
 	chunk  int
 	others int
+	packed bool // from here on
 }
 
 // compare runs m over the reference's tokens. It returns the largest and the mean
