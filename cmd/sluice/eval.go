@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,8 +17,8 @@ import (
 	"github.com/sluice-ai/sluice/local/eval"
 )
 
-// evalData is where the repository has the judge's held-out set.
-const evalData = "testdata/eval/judge.jsonl"
+// evalData is where the repository has a suite's held-out set.
+func evalData(suite string) string { return "testdata/eval/" + suite + ".jsonl" }
 
 // evalReport is what `sluice eval --json` prints.
 type evalReport struct {
@@ -36,36 +38,43 @@ func evalCommand(f *flags) *cobra.Command {
 	var seed uint64
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "eval", Short: "Measure a control model on labelled requests, beside the baselines",
-		Long: `Measure how well a local model judges, on labelled requests, beside a baseline of
-keywords and lengths and a control with random weights: accuracy, AUC, calibration
-error and Brier score with 95 % bootstrap intervals, by language, kind and length; the
-kinds of task it tells apart; what routing by it would cost and save; how long it takes.
+		Use: "eval", Short: "Measure a local model on labelled requests, beside the baselines",
+		Long: `Measure how well a local model does one of its jobs, beside a baseline of keywords and
+a control with random weights, with 95 % bootstrap intervals. The model is asked as in the
+gateway: the same prompts, the same grammars.
 
-The judge runs as in the gateway. A line of data is a request and its label:
+judge       which requests a small model can answer: accuracy, AUC, calibration, Brier
+            score; what routing by it would cost and save; how long it takes
+entities    names, addresses and what else has no shape: F1 of spans of the right type
+tools       calls, word for word, and whether it leaves alone what no tool is for
+extraction  JSON for a schema: F1 of fields
+
+A line of data is, by suite (docs/evaluation.md has all fields and definitions):
 
   {"t": "the request", "k": "extraction", "p": 0.97, "l": "en"}
-
-p is the chance that the local answer is good. Optional are "sys" (a system prompt),
-"tools" (names), "hist" (earlier turns, [role, text]) and "c" (the chance that the
-cloud's answer is good, 1 when it is left out). docs/evaluation.md has the definitions.`,
+  {"t": "the text", "e": [["PERSON", "Zoë Ng"]], "l": "en"}
+  {"tools": [{…}], "m": [["user", "…"]], "calls": [{"name": "…", "arguments": {…}}], "l": "en"}
+  {"schema": {…}, "t": "the document", "v": {…}, "l": "en"}`,
 		Args: exactly(0, "no arguments, only flags"),
 	}
-	c.Flags().StringVar(&suite, "suite", "judge", "what to measure: judge")
+	c.Flags().StringVar(&suite, "suite", "judge", "what to measure: "+strings.Join(eval.Suites, ", "))
 	c.Flags().StringVar(&model, "model", "", "one of local.models, or a GGUF file; the configured judge without it")
-	c.Flags().StringVar(&data, "data", "", "labelled requests, JSON lines (default "+evalData+" when it is there)")
-	c.Flags().StringVar(&plots, "plot", "", "a folder for reliability.svg, roc.svg and tradeoff.svg")
+	c.Flags().StringVar(&data, "data", "", "labelled samples, JSON lines (default "+evalData("SUITE")+" when it is there)")
+	c.Flags().StringVar(&plots, "plot", "", "a folder for the drawings, SVG and PNG")
 	c.Flags().Uint64Var(&seed, "seed", 1, "seed of the bootstrap and of the random weights")
 	c.Flags().BoolVar(&asJSON, "json", false, "the whole report as JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if suite != "judge" {
-			return usageError{fmt.Errorf("--suite %s: there is one suite, judge", suite)}
+		if !slices.Contains(eval.Suites, suite) {
+			return usageError{fmt.Errorf("--suite %s: there are %s", suite, strings.Join(eval.Suites, ", "))}
 		}
-		cases, file, err := readCases(data)
+		cfg, err := loadConfig(*f)
 		if err != nil {
 			return usageError{err}
 		}
-		cfg, err := loadConfig(*f)
+		if suite != "judge" {
+			return evalTask(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), cfg, taskFlags{suite, model, data, plots, seed, asJSON})
+		}
+		cases, file, err := readCases(data)
 		if err != nil {
 			return usageError{err}
 		}
@@ -80,7 +89,7 @@ cloud's answer is good, 1 when it is left out). docs/evaluation.md has the defin
 		}
 		report := evalReport{j, file, time.Now().UTC().Truncate(time.Second), eval.Compare(cases, systems, eval.Options{Seed: seed})}
 		if plots != "" {
-			if err := writePlots(c.ErrOrStderr(), plots, report.Report); err != nil {
+			if err := writePlots(c.ErrOrStderr(), plots, eval.Plots(report.Report)); err != nil {
 				return err
 			}
 		}
@@ -94,21 +103,27 @@ cloud's answer is good, 1 when it is left out). docs/evaluation.md has the defin
 
 // readCases reads the labelled requests in file, or the repository's own.
 func readCases(file string) ([]eval.Case, dataFile, error) {
-	if file == "" {
-		if _, err := os.Stat(evalData); err != nil {
-			return nil, dataFile{}, errors.New("which data? Give labelled requests with --data FILE.jsonl; the project's own are in its repository, " + evalData)
-		}
-		file = evalData
-	}
-	text, err := os.ReadFile(file)
+	text, from, err := readData("judge", file)
 	if err != nil {
-		return nil, dataFile{}, err
+		return nil, from, err
 	}
 	cases, err := eval.ReadCases(bytes.NewReader(text))
 	if err != nil {
-		return nil, dataFile{}, fmt.Errorf("%s: %w", file, err)
+		return nil, from, fmt.Errorf("%s: %w", from.File, err)
 	}
-	return cases, dataFile{filepath.ToSlash(file), digestOf(text)}, nil
+	return cases, from, nil
+}
+
+// readData reads file, or the repository's own set of the suite.
+func readData(suite, file string) ([]byte, dataFile, error) {
+	if file == "" {
+		file = evalData(suite)
+		if _, err := os.Stat(file); err != nil {
+			return nil, dataFile{}, errors.New("which data? Give labelled samples with --data FILE.jsonl; the project's own are in its repository, " + file)
+		}
+	}
+	text, err := os.ReadFile(file)
+	return text, dataFile{filepath.ToSlash(file), digestOf(text)}, err
 }
 
 // runSystems asks j, the baseline and the control about the cases.
@@ -144,16 +159,25 @@ func counter(w io.Writer, what string, total int) func(done int) {
 	return func(done int) { bar(int64(done), int64(total)) }
 }
 
-func writePlots(stderr io.Writer, dir string, r *eval.Report) error {
+func writePlots(stderr io.Writer, dir string, plots []eval.Plot) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, p := range eval.Plots(r) {
-		path := filepath.Join(dir, p.Name)
-		if err := os.WriteFile(path, p.SVG, 0o644); err != nil {
-			return err
+	for _, p := range plots {
+		for _, form := range []struct {
+			ending string
+			draw   func() ([]byte, error)
+		}{{".svg", p.SVG}, {".png", p.PNG}} {
+			drawing, err := form.draw()
+			if err != nil {
+				return err
+			}
+			path := filepath.Join(dir, p.Name+form.ending)
+			if err := os.WriteFile(path, drawing, 0o644); err != nil {
+				return err
+			}
+			fmt.Fprintln(stderr, "wrote", path)
 		}
-		fmt.Fprintln(stderr, "wrote", path)
 	}
 	return nil
 }

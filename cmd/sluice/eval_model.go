@@ -34,22 +34,7 @@ type judging struct {
 // openJudging opens the model that name stands for: one of local.models, the
 // configuration's judge when name is empty, or else a file.
 func openJudging(ctx context.Context, cfg *Config, name string) (*judging, error) {
-	file := ""
-	if name == "" {
-		name = cfg.Judge.Model
-	}
-	for _, m := range cfg.Local.Models {
-		if m.Name == name {
-			file = m.File
-		}
-	}
-	if file == "" {
-		if _, err := os.Stat(local.Locate(name)); err != nil {
-			return nil, usageError{fmt.Errorf("--model %s: neither one of local.models, nor a pulled model, nor a file", name)}
-		}
-		file, name = name, strings.TrimSuffix(filepath.Base(name), ".gguf")
-	}
-	digest, err := modelDigest(file)
+	name, file, digest, err := findModel(cfg, name)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +48,26 @@ func openJudging(ctx context.Context, cfg *Config, name string) (*judging, error
 		return nil, errors.Join(err, model.Close())
 	}
 	return j, nil
+}
+
+// findModel returns the short name, the file and the digest of what name stands for.
+func findModel(cfg *Config, name string) (short, file, digest string, err error) {
+	if name == "" {
+		name = cfg.Judge.Model
+	}
+	for _, m := range cfg.Local.Models {
+		if m.Name == name {
+			file = m.File
+		}
+	}
+	if file == "" {
+		if _, err := os.Stat(local.Locate(name)); err != nil {
+			return "", "", "", usageError{fmt.Errorf("--model %s: neither one of local.models, nor a pulled model, nor a file", name)}
+		}
+		file, name = name, strings.TrimSuffix(filepath.Base(name), ".gguf")
+	}
+	digest, err = modelDigest(file)
+	return name, file, digest, err
 }
 
 func (j *judging) close() {
@@ -121,9 +126,27 @@ const maxControl = 64 << 20
 // Each matrix keeps its deviation; vectors (norms) stay. It returns nil when j's
 // model is larger than maxControl, or no single file.
 func openControl(ctx context.Context, j *judging, seed uint64) (*judging, error) {
+	noise, err := noiseLike(j.file, seed)
+	if err != nil || noise == nil {
+		return nil, err
+	}
+	model, err := engine.OpenBytes("random weights", noise, engine.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the control with random weights: %w", err)
+	}
+	c := &judging{Name: "random weights", model: model}
+	if c.Judge, err = judge.New(ctx, model, judge.Config{Model: c.Name}); err != nil {
+		return nil, errors.Join(err, model.Close())
+	}
+	return c, nil
+}
+
+// noiseLike returns a GGUF like file with noise in its matrices; nil when the file
+// is larger than maxControl, or no single file.
+func noiseLike(file string, seed uint64) ([]byte, error) {
 	data := nano.Bytes()
-	if j.file != "embedded" {
-		path := local.Locate(j.file)
+	if file != "embedded" {
+		path := local.Locate(file)
 		st, err := os.Stat(path)
 		if err != nil || st.IsDir() || st.Size() > maxControl {
 			return nil, err
@@ -136,15 +159,7 @@ func openControl(ctx context.Context, j *judging, seed uint64) (*judging, error)
 	if err != nil {
 		return nil, fmt.Errorf("the control with random weights: %w", err)
 	}
-	model, err := engine.OpenBytes("random weights", noise, engine.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("the control with random weights: %w", err)
-	}
-	c := &judging{Name: "random weights", model: model}
-	if c.Judge, err = judge.New(ctx, model, judge.Config{Model: c.Name}); err != nil {
-		return nil, errors.Join(err, model.Close())
-	}
-	return c, nil
+	return noise, nil
 }
 
 // noisy returns the GGUF in data with its matrices replaced by Gaussian noise.

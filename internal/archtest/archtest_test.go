@@ -48,6 +48,7 @@ var owners = []struct{ dependency, folder, why string }{
 	{"github.com/sashabaranov/go-openai", "cloud/openai,cmd", "a transport, whose types know too few fields"},
 	{"github.com/sony/gobreaker", "cloud/breaker", "its traps are dealt with in one place"},
 	{"github.com/nyaruka/phonenumbers", "policy/pii", "validates candidates only"},
+	{"gonum.org/v1/plot", "local/eval/draw", "drawing is apart from measuring"},
 	{"github.com/santhosh-tekuri/jsonschema", "runtime/grammar/jsonschema", "its tests hold ours to another validator"},
 }
 

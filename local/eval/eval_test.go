@@ -1,10 +1,12 @@
 package eval
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"image/png"
 	"io"
 	"os"
 	"reflect"
@@ -153,20 +155,25 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The drawings are XML, hold every system, and stay inside their frame.
+// The drawings are XML and PNG, hold every system, and no number that is none.
 func TestPlots(t *testing.T) {
 	cases := ownSet(t)
 	judged, err := Run(t.Context(), Rules{}, cases, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Compare(cases, []System{{"rules <&>", judged}}, Options{Rounds: 10})
-	plots := Plots(r)
-	if len(plots) != 3 {
-		t.Fatalf("%d plots", len(plots))
+	plots := Plots(Compare(cases, []System{{"rules <&>", judged}}, Options{Rounds: 10}))
+	samples := []Sample{{Lang: "en", Text: "Ann", Entities: [][2]string{{"PERSON", "Ann"}}}, {Lang: "de", Text: "x"}}
+	tasks := TaskPlots(CompareTasks("entities", samples, []TaskSystem{{Name: "rules <&>", Replies: []Reply{{Entities: samples[0].Entities}, {}}}}, Options{Rounds: 10}))
+	if len(plots) != 3 || len(tasks) != 2 {
+		t.Fatalf("%d plots and %d of tasks", len(plots), len(tasks))
 	}
-	for _, p := range plots {
-		dec := xml.NewDecoder(strings.NewReader(string(p.SVG)))
+	for _, p := range append(plots, tasks...) {
+		svg, err := p.SVG()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec := xml.NewDecoder(bytes.NewReader(svg))
 		text := ""
 		for {
 			tok, err := dec.Token()
@@ -183,15 +190,15 @@ func TestPlots(t *testing.T) {
 		if !strings.Contains(text, "rules <&>") {
 			t.Errorf("%s does not name the system", p.Name)
 		}
-		if strings.Contains(string(p.SVG), "NaN") || strings.Contains(string(p.SVG), "Inf") {
+		if bytes.Contains(svg, []byte("NaN")) || bytes.Contains(svg, []byte("Inf")) {
 			t.Errorf("%s holds a number that is none", p.Name)
 		}
-	}
-	c := chart{YMin: 0.5, YMax: 1}
-	if x, y := c.place(point{1, 0.5}); x != width-right || y != height-bottom {
-		t.Errorf("the lower right corner is at %g, %g", x, y)
-	}
-	if x, y := c.place(point{0, 1}); x != left || y != top {
-		t.Errorf("the upper left corner is at %g, %g", x, y)
+		drawing, err := p.PNG()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if img, err := png.Decode(bytes.NewReader(drawing)); err != nil || img.Bounds().Dx() < 400 {
+			t.Errorf("%s.png: %v", p.Name, err)
+		}
 	}
 }

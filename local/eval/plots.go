@@ -3,66 +3,99 @@ package eval
 import (
 	"fmt"
 	"math"
+
+	"github.com/sluice-ai/sluice/local/eval/draw"
 )
 
 // A Plot is a drawing of a report.
 type Plot struct {
-	Name string // of the file: "reliability.svg"
-	SVG  []byte
+	Name string // of the file, without its ending: "reliability"
+	draw.Chart
 }
 
 // Plots draws the reliability diagram, the ROC curve and the trade-off between
 // what is kept at home and the quality of the answers, with all systems in each.
 func Plots(r *Report) []Plot {
-	reliability := chart{
-		Title: "Reliability: what was said, and what was so", X: "mean p_local of the bin", Y: "share of local labels in the bin",
-		YMax:  1,
-		Lines: []line{{Name: "what is said is so", Points: []point{{0, 0}, {1, 1}}, Dashed: true, Colour: grey}},
+	diagonal := []draw.Point{{X: 0, Y: 0}, {X: 1, Y: 1}}
+	reliability := draw.Chart{
+		Title: "Reliability: what was said, and what was so", X: "mean p_local of the bin", Y: "share of local labels in the bin", YMax: 1,
 	}
-	roc := chart{
-		Title: "ROC: kept at home, by threshold", X: "share kept of what belongs in the cloud", Y: "share kept of what belongs at home",
-		YMax:  1,
-		Lines: []line{{Name: "at random", Points: []point{{0, 0}, {1, 1}}, Dashed: true, Colour: grey}},
+	roc := draw.Chart{
+		Title: "ROC: kept at home, by threshold", X: "share kept of what belongs in the cloud", Y: "share kept of what belongs at home", YMax: 1,
 	}
-	trade := chart{
+	trade := draw.Chart{
 		Title: "Trade-off: quality against what is kept at home", X: "share of requests kept at home", Y: "quality (mean chance of a good answer)",
-		YMax: 1, Left: true,
+		YMax: 1, LegendLeft: true,
 	}
-	for i, s := range r.Systems {
-		var bins, curve []point
+	for _, s := range r.Systems {
+		var bins, steps, curve []draw.Point
 		for _, b := range s.Bins {
-			bins = append(bins, point{b.PLocal, b.Local})
+			bins = append(bins, draw.Point{X: b.PLocal, Y: b.Local})
 		}
-		var steps []point
 		for _, p := range s.ROC {
-			steps = append(steps, point(p))
+			steps = append(steps, draw.Point(p))
 		}
 		for j, q := range s.Routing.Curve {
-			curve = append(curve, point{float64(j) / 100, q})
+			curve = append(curve, draw.Point{X: float64(j) / 100, Y: q})
 		}
-		colour := palette[i%len(palette)]
 		name := s.Name
 		if s.AUC != nil {
 			name += fmt.Sprintf(" (AUC %.3f)", s.AUC.Value)
 		}
-		reliability.Lines = append(reliability.Lines, line{Name: fmt.Sprintf("%s (ECE %.3f)", s.Name, s.ECE.Value), Points: bins, Marks: true, Colour: colour})
-		roc.Lines = append(roc.Lines, line{Name: name, Points: steps, Colour: colour})
-		trade.Lines = append(trade.Lines, line{Name: fmt.Sprintf("%s (APGR %.3f)", s.Name, s.Routing.APGR.Value), Points: curve, Colour: colour})
+		reliability.Lines = append(reliability.Lines, draw.Line{Name: fmt.Sprintf("%s (ECE %.3f)", s.Name, s.ECE.Value), Points: bins, Marks: true})
+		roc.Lines = append(roc.Lines, draw.Line{Name: name, Points: steps})
+		trade.Lines = append(trade.Lines, draw.Line{Name: fmt.Sprintf("%s (APGR %.3f)", s.Name, s.Routing.APGR.Value), Points: curve})
 	}
+	reliability.Lines = append(reliability.Lines, draw.Line{Name: "what is said is so", Points: diagonal, Dashed: true, Grey: true})
+	roc.Lines = append(roc.Lines, draw.Line{Name: "at random", Points: diagonal, Dashed: true, Grey: true})
 	if len(r.Systems) > 0 {
 		ro := r.Systems[0].Routing
-		var oracle []point
+		var oracle []draw.Point
 		low := ro.Strong
 		for j, q := range ro.CurveOracle {
-			oracle = append(oracle, point{float64(j) / 100, q})
+			oracle = append(oracle, draw.Point{X: float64(j) / 100, Y: q})
 			low = min(low, q)
 		}
 		trade.YMin = max(0, math.Floor(10*low-0.5)/10)
+		level := []draw.Point{{X: 0, Y: 0.95 * ro.Strong}, {X: 1, Y: 0.95 * ro.Strong}}
 		trade.Lines = append(trade.Lines,
-			line{Name: "oracle", Points: oracle, Colour: grey},
-			line{Name: "at random, and the zero router", Points: []point{{0, ro.Strong}, {1, ro.Weak}}, Dashed: true, Colour: grey},
-			line{Name: "95 % of the cloud's quality", Points: []point{{0, 0.95 * ro.Strong}, {1, 0.95 * ro.Strong}}, Dashed: true, Colour: "#c0a030"},
+			draw.Line{Name: "oracle", Points: oracle, Grey: true},
+			draw.Line{Name: "at random, and the zero router", Points: []draw.Point{{X: 0, Y: ro.Strong}, {X: 1, Y: ro.Weak}}, Dashed: true, Grey: true},
+			draw.Line{Name: "95 % of the cloud's quality", Points: level, Dashed: true},
 		)
 	}
-	return []Plot{{"reliability.svg", reliability.svg()}, {"roc.svg", roc.svg()}, {"tradeoff.svg", trade.svg()}}
+	return []Plot{{"reliability", reliability}, {"roc", roc}, {"tradeoff", trade}}
+}
+
+// TaskPlots draws how the systems did, by each way the report groups the samples.
+func TaskPlots(r *TaskReport) (out []Plot) {
+	if len(r.Systems) == 0 {
+		return nil
+	}
+	for _, by := range []string{"language", "type"} {
+		c := draw.Chart{Title: fmt.Sprintf("%s: %s by %s", r.Suite, r.Main, by), X: by, Y: r.Main, YMax: 1}
+		for _, g := range r.Systems[0].Groups {
+			if g.By == by {
+				c.Labels = append(c.Labels, g.Name)
+			}
+		}
+		if len(c.Labels) == 0 {
+			continue
+		}
+		for _, s := range r.Systems {
+			group := draw.Group{Name: s.Name}
+			for _, label := range c.Labels {
+				b := draw.Bar{}
+				for _, g := range s.Groups {
+					if g.By == by && g.Name == label {
+						b = draw.Bar{Value: g.Value, Low: g.Low, High: g.High}
+					}
+				}
+				group.Bars = append(group.Bars, b)
+			}
+			c.Groups = append(c.Groups, group)
+		}
+		out = append(out, Plot{r.Suite + "-by-" + by, c})
+	}
+	return out
 }

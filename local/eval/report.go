@@ -279,9 +279,20 @@ func kinds(cases []Case, judgments []Judgment, resamples [][]int) Kinds {
 }
 
 func latency(judgments []Judgment) LatencyMS {
-	var ms []float64
+	var took []time.Duration
 	for _, j := range judgments {
-		ms = append(ms, float64(j.Took)/float64(time.Millisecond))
+		took = append(took, j.Took)
+	}
+	return latencyOf(took)
+}
+
+func latencyOf(took []time.Duration) LatencyMS {
+	var ms []float64
+	for _, d := range took {
+		ms = append(ms, float64(d)/float64(time.Millisecond))
+	}
+	if len(ms) == 0 {
+		return LatencyMS{}
 	}
 	slices.Sort(ms)
 	return LatencyMS{P50: quantile(ms, 0.5), P99: quantile(ms, 0.99)}

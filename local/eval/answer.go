@@ -1,0 +1,71 @@
+package eval
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local"
+	"github.com/sluice-ai/sluice/local/entities"
+)
+
+// Model answers samples with a model of the local tier, the way the gateway
+// does: the same prompts, the same grammars, greedily.
+type Model struct {
+	Tier   *local.Tier
+	Target string // "local/nano"
+	// Most bounds an answer's tokens. Default 512.
+	Most int
+}
+
+// Reply answers one sample.
+func (m *Model) Reply(ctx context.Context, suite string, s *Sample) (Reply, error) {
+	if suite == "entities" {
+		found, err := entities.Find(ctx, m.Tier.Model(m.Target), s.Text)
+		if err != nil {
+			return Reply{}, err
+		}
+		var r Reply
+		for _, e := range found {
+			r.Entities = append(r.Entities, [2]string{e.Type, e.Text})
+		}
+		return r, nil
+	}
+	req, err := s.Request()
+	if err != nil {
+		return Reply{}, err
+	}
+	for _, t := range m.Tier.Targets() {
+		if t.ID == m.Target {
+			req.Target = t
+		}
+	}
+	req.Sampling.MaxTokens = m.Most
+	if req.Sampling.MaxTokens <= 0 {
+		req.Sampling.MaxTokens = 512
+	}
+	one := 1.0
+	req.Sampling.RepetitionPenalty = &one // copying repeats what was said
+	var r Reply
+	err = m.Tier.Generate(ctx, req, func(ev llm.Event) error {
+		for _, d := range ev.Choices {
+			r.Text += d.Text
+			for _, c := range d.ToolCalls { // the local tier's calls come whole
+				r.Calls = append(r.Calls, Call{c.Name, json.RawMessage(c.Arguments)})
+			}
+			r.Failed = r.Failed || d.Broken
+		}
+		if ev.Usage != nil {
+			r.Tokens = ev.Usage.Output
+		}
+		return nil
+	})
+	if err != nil {
+		return Reply{}, fmt.Errorf("%s: %w", suite, err)
+	}
+	if suite == "extraction" && !json.Valid([]byte(r.Text)) {
+		r.Failed = true // cut off
+	}
+	return r, nil
+}
