@@ -73,6 +73,10 @@ schema-suite: ## the official JSON-Schema-Test-Suite, from the sdist of Python's
 	pip download -q --no-deps --no-binary jsonschema -d $$d jsonschema==4.23.0 && tar xzf $$d/jsonschema-4.23.0.tar.gz -C $$d && \
 	JSON_SCHEMA_SUITE=$$d/jsonschema-4.23.0/json/tests $(GO) test -count=1 -v -run TestSuite ./runtime/grammar/jsonschema
 
+.PHONY: generations
+generations: ## 10,000 answers of a model with random weights to random schemas, each held against another validator (minutes)
+	$(GO) test -count=1 -v -timeout 60m -run TestGenerations ./runtime/grammar/jsonschema -generations 10000
+
 .PHONY: sdk
 sdk: build ## drive the gateway with OpenAI's official SDKs (needs node and npm)
 	bench/sdk/run.sh

@@ -39,6 +39,7 @@ func TestMask(t *testing.T) {
 		`{"type":"object","properties":{"name":{"type":"string","maxLength":7},"n":{"type":"integer","minimum":-5,"maximum":123}},"additionalProperties":{"type":["number","null"]}}`,
 		`{"type":"array","items":{"enum":["name","names","na\"me",null,1,12]},"maxItems":3}`,
 		`{"type":"object","patternProperties":{"^na":{"type":"string","minLength":2,"maxLength":4}},"additionalProperties":{"type":"string","pattern":"^[a-z ]*$","maxLength":9}}`,
+		`{"type":"object","required":["code"],"properties":{"code":{"type":"string","pattern":"[0-9A-Z]{4}$","minLength":3,"maxLength":24}},"additionalProperties":false}`,
 		`{"anyOf":[{"type":"object","properties":{"key":{"const":"value"}},"required":["key"]},{"type":"object","properties":{"key":{"type":"string","minLength":6}},"required":["key"]}]}`,
 	}
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -67,6 +68,31 @@ func TestMask(t *testing.T) {
 				}
 				ids = append(ids, id)
 			}
+		}
+	}
+}
+
+// TestMaskLong looks at the longest tokens where they leave too little room for
+// what must still come.
+func TestMaskLong(t *testing.T) {
+	v := large()
+	tok := v.Tokenizer()
+	long, most := int32(-1), 0
+	for id := range int32(tok.Size()) {
+		if piece := string(tok.Piece(id)); !tok.IsControl(id) && len(piece) > most && strings.Trim(piece, "abcdefghijklmnopqrstuvwxyz ") == "" {
+			long, most = id, len(piece)
+		}
+	}
+	for room := most - 1; room <= most+5; room++ {
+		schema := fmt.Sprintf(`{"type":"string","pattern":"[0-9]{4}$","maxLength":%d}`, room)
+		m := bind(t, v, compile(t, schema, jsonschema.Options{}).Grammar).NewMatcher()
+		if err := m.AcceptText(`"`); err != nil {
+			t.Fatal(err)
+		}
+		mask := make([]uint64, v.Words())
+		m.Mask(mask)
+		if got, want := has(mask, long), m.Clone().Accept(long) == nil; got != want || want != (room >= most+4) {
+			t.Errorf("with room for %d: the mask says %v of %q and %d digits after it, Accept %v", room, got, tok.Piece(long), 4, want)
 		}
 	}
 }

@@ -176,7 +176,7 @@ func set(b []uint64, ids []int32) {
 // inside adds the tokens of m that need at most room more code points; a
 // negative room is no bound.
 func (v *Vocab) inside(dst []uint64, m *mask, d *automaton.DFA, q, room int32) {
-	if room < 0 || room >= v.long {
+	if room < 0 || room >= v.long+d.Farthest() {
 		if m.bits == nil {
 			set(dst, m.ids)
 			return
@@ -187,7 +187,7 @@ func (v *Vocab) inside(dst []uint64, m *mask, d *automaton.DFA, q, room int32) {
 		return
 	}
 	m.needOnce.Do(func() { v.sortByNeed(m, d, q) })
-	n, _ := slices.BinarySearch(m.need, uint16(room)+1)
+	n, _ := slices.BinarySearch(m.need, uint16(min(room, 1<<15))+1)
 	if i := n / markEvery; i > 0 {
 		for j, w := range m.mark[i][:len(dst)] {
 			dst[j] |= w

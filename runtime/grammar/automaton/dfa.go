@@ -13,6 +13,7 @@ type DFA struct {
 	// point; nil when code points are not counted.
 	count []bool
 	dist  []int32 // code points that acceptance is away, at least; nil like count
+	far   int32   // the greatest of dist
 	free  int32   // see Free; 0 is none
 	// Shared DFAs live as long as the process: what depends on them may be cached.
 	Shared bool
@@ -60,6 +61,9 @@ func (d *DFA) Distance(q int32) int32 {
 	}
 	return d.dist[q]
 }
+
+// Farthest returns the greatest Distance of any state.
+func (d *DFA) Farthest() int32 { return d.far }
 
 // Free reports whether any text may follow in q, in the one spelling of
 // [Text](0), before the closing quote: q is like the inside of that DFA.
@@ -250,6 +254,7 @@ func (d *DFA) distances() {
 		}
 		now, later = later, now
 	}
+	d.far = slices.Max(d.dist)
 }
 
 // Words returns the DFA of a finite set of byte strings.
