@@ -3,6 +3,7 @@ package lfm2
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/sluice-ai/sluice/runtime/gguf"
@@ -12,6 +13,7 @@ import (
 var (
 	benchModel  = flag.String("model", "", "GGUF file to measure instead of a tiny model")
 	benchPacked = flag.Bool("packed", true, "measure with the weights packed")
+	benchTokens = flag.Int("tokens", 512, "length of the prompt, and of what decoding follows")
 )
 
 func benchmarkModel(b *testing.B) *Model {
@@ -37,16 +39,16 @@ func benchmarkModel(b *testing.B) *Model {
 	return m
 }
 
-// BenchmarkPrefill reads a prompt of 512 tokens in steps of 256.
+// BenchmarkPrefill reads a prompt in steps of 256.
 func BenchmarkPrefill(b *testing.B) {
 	m := benchmarkModel(b)
 	w := NewWork(m, testPool(b), 256)
-	tokens := randomTokens(512, m.Vocab, 1)
+	tokens := randomTokens(*benchTokens, m.Vocab, 1)
 	logits := make([]float32, m.Vocab)
 	for b.Loop() {
-		seq := state.New(m.Shape(), 1024)
-		for i := 0; i < len(tokens); i += 256 {
-			if err := m.Forward(b.Context(), w, []Span{{seq, tokens[i : i+256], logits}}); err != nil {
+		seq := state.New(m.Shape(), len(tokens))
+		for part := range slices.Chunk(tokens, 256) {
+			if err := m.Forward(b.Context(), w, []Span{{seq, part, logits}}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -54,7 +56,7 @@ func BenchmarkPrefill(b *testing.B) {
 	b.ReportMetric(float64(len(tokens)*b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
 
-// BenchmarkDecode reads one token at a time, n sequences together, from position 128 on.
+// BenchmarkDecode reads one token at a time, n sequences together, from position 128 on unless -tokens says another.
 func BenchmarkDecode(b *testing.B) {
 	m := benchmarkModel(b)
 	for _, n := range []int{1, 4, 16} {
