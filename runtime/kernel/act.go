@@ -27,7 +27,7 @@ type kind struct {
 	grouped bool
 	late    bool
 	pairs   bool  // biases are not such, but the sums of each 32, int16[2] for each 64
-	span    int   // blocks of 32 that share a column's scale: 1 or 8
+	span    int   // blocks of 32 that share a column's scale: 1, 4 or 8
 	size    int   // elements that share a weight's scale: 32 or 16
 	offset  int32 // what the integers of the weights have added
 }
@@ -42,7 +42,7 @@ func (k kind) biases(cols int) int {
 
 // kind returns the form in which products with w want the n columns.
 func (s *Scratch) kind(w *Weight) kind {
-	k := kind{size: scaleSize(w.Type), span: w.Type.BlockSize() / 32}
+	k := kind{size: scaleSize(w.Type), span: span(w.Type, w.Cols)}
 	switch {
 	case w.float():
 		return kind{}
@@ -94,6 +94,16 @@ func sum8(q []int8) int32 {
 		sum += int32(v)
 	}
 	return sum
+}
+
+// span returns how many blocks of 32 share a scale in columns for a matrix of type t:
+// those of 256 elements, as in llama.cpp, for types in such blocks, and those of 128
+// for Q4_0, whose own error is ten times that of rounding columns.
+func span(t quant.Type, cols int) int {
+	if t == quant.Q4_0 && cols%128 == 0 {
+		return 4
+	}
+	return t.BlockSize() / 32
 }
 
 // quantize rounds the columns of the products in progress.

@@ -50,7 +50,7 @@ func (w *Weight) panels() int { return (w.Rows + panelRows - 1) / panelRows }
 // packedPanel returns the bytes of a packed panel, 0 if there is no such thing.
 func (w *Weight) packedPanel() int {
 	switch {
-	case w.Type == quant.Q4_0 && w.Cols%64 == 0:
+	case w.Type == quant.Q4_0 && w.Cols%128 == 0:
 		return w.Cols / 64 * packedQ4_0
 	case w.Type == quant.Q8_0 && w.Cols%64 == 0:
 		return w.Cols / 64 * packedQ8_0

@@ -138,6 +138,92 @@
 	ADDQ $64, R9 \
 	ADDQ $64, R10
 
+// What follows is for columns that share a scale for 128 or 256 elements: Z16 to Z23 are the
+// float sums of the blocks that are done, Z0 to Z7 those of the one in progress.
+
+#define DONE1 VPXORD Z16, Z16, Z16
+
+#define DONE4 \
+	DONE1 \
+	VPXORD Z17, Z17, Z17 \
+	VPXORD Z18, Z18, Z18 \
+	VPXORD Z19, Z19, Z19
+
+#define DONE8 \
+	DONE4 \
+	VPXORD Z20, Z20, Z20 \
+	VPXORD Z21, Z21, Z21 \
+	VPXORD Z22, Z22, Z22 \
+	VPXORD Z23, Z23, Z23
+
+// TIMES adds the integer sums times the rows' R.
+#define TIMES(I, F, R) \
+	VCVTDQ2PS I, I \
+	VMULPS R, I, I \
+	VADDPS I, F, F
+
+#define TIMES1(R) TIMES(Z8, Z0, R)
+
+#define TIMES4(R) \
+	TIMES1(R) \
+	TIMES(Z9, Z1, R) \
+	TIMES(Z10, Z2, R) \
+	TIMES(Z11, Z3, R)
+
+#define TIMES8(R) \
+	TIMES4(R) \
+	TIMES(Z12, Z4, R) \
+	TIMES(Z13, Z5, R) \
+	TIMES(Z14, Z6, R) \
+	TIMES(Z15, Z7, R)
+
+// FINISH adds a block to those that are done.
+#define FINISH(o, F, D) \
+	VMULPS.BCST o(R9), F, F \
+	VADDPS F, D, D
+
+#define FINISH1 FINISH(0, Z0, Z16)
+
+#define FINISH4 \
+	FINISH1 \
+	FINISH(4, Z1, Z17) \
+	FINISH(8, Z2, Z18) \
+	FINISH(12, Z3, Z19)
+
+#define FINISH8 \
+	FINISH4 \
+	FINISH(16, Z4, Z20) \
+	FINISH(20, Z5, Z21) \
+	FINISH(24, Z6, Z22) \
+	FINISH(28, Z7, Z23)
+
+#define RESULT1 \
+	VMOVUPS Z16, (DX) \
+	VZEROUPPER \
+	RET
+
+#define RESULT4 \
+	FOUR(Z16, Z17, Z18, Z19) \
+	VZEROUPPER \
+	RET
+
+#define RESULT8 \
+	FOUR(Z16, Z17, Z18, Z19) \
+	LEAQ (DX)(R13*2), DX \
+	FOUR(Z20, Z21, Z22, Z23) \
+	VZEROUPPER \
+	RET
+
+// AFTER goes the scales of m blocks of 32 further, and n lines of biases; the bytes
+// are already there.
+#define AFTER1(m, n) \
+	ADDQ $(4*m), R9 \
+	ADDQ $(4*n), R10
+
+#define AFTER8(m, n) \
+	ADDQ $(32*m), R9 \
+	ADDQ $(32*n), R10
+
 // AHEAD fetches four lines some way ahead: for one column past the caches, which it
 // would only sweep; for several into them.
 #define AHEAD1(o) \

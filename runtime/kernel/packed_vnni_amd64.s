@@ -18,45 +18,56 @@ GLOBL low<>(SB), RODATA|NOPTR, $4
 	DOT(j+4, B)
 
 // BLOCK4 is the b-th block of a pair.
-#define BLOCK4(b, BIAS, DOT, SCALES) \
+#define BLOCK4(b, BIAS, DOT, TIMES) \
 	BIAS(b) \
-	NIBBLES((64+256*b), (8*b+0), DOT, Z16, Z17) \
-	NIBBLES((64+256*b+64), (8*b+1), DOT, Z18, Z19) \
-	NIBBLES((64+256*b+128), (8*b+2), DOT, Z20, Z21) \
-	NIBBLES((64+256*b+192), (8*b+3), DOT, Z22, Z23) \
+	NIBBLES((64+256*b), (8*b+0), DOT, Z25, Z26) \
+	NIBBLES((64+256*b+64), (8*b+1), DOT, Z27, Z28) \
+	NIBBLES((64+256*b+128), (8*b+2), DOT, Z25, Z26) \
+	NIBBLES((64+256*b+192), (8*b+3), DOT, Z27, Z28) \
 	VCVTPH2PS (32*b)(DI), Z24 \
-	SCALES(b)
+	TIMES(Z24)
 
-#define LOOP4(ZERO, BIAS, DOT, SCALES, AHEAD, NEXT, STORE) \
+// LOOP4 is a loop over 128 elements, in pairs of blocks of 32. W and B are the bytes
+// and the bytes of biases of a pair, in the columns.
+#define LOOP4(W, B, DONE, ZERO, BIAS, DOT, TIMES, FINISH, AHEAD, AFTER, RESULT) \
 	LOAD_ARGS \
+	SHRQ $2, CX \
 	VPBROADCASTD low<>(SB), Z30 \
+	DONE \
+block: \
+	MOVQ $2, AX \
 	ZERO \
 pair: \
 	AHEAD(0) \
-	BLOCK4(0, BIAS, DOT, SCALES) \
+	BLOCK4(0, BIAS, DOT, TIMES) \
 	AHEAD(256) \
 	PREFETCHT0 4608(DI) \
-	BLOCK4(1, BIAS, DOT, SCALES) \
+	BLOCK4(1, BIAS, DOT, TIMES) \
 	ADDQ $576, DI \
-	NEXT \
-	SUBQ $2, CX \
+	ADDQ $W, SI \
+	ADDQ $B, R10 \
+	DECQ AX \
 	JNZ pair \
-	STORE
+	FINISH \
+	AFTER(4, 0) \
+	DECQ CX \
+	JNZ block \
+	RESULT
 
 // func packed8Q4_0VNNI(a *packedArgs)
 // Requires: AVX512F, AVX512VNNI
 TEXT ·packed8Q4_0VNNI(SB), NOSPLIT, $0-8
-	LOOP4(ZERO8, BIAS8, DOT8, SCALE8, AHEAD8, NEXT8, STORE8)
+	LOOP4(512, 64, DONE8, ZERO8, BIAS8, DOT8, TIMES8, FINISH8, AHEAD8, AFTER8, RESULT8)
 
 // func packed4Q4_0VNNI(a *packedArgs)
 // Requires: AVX512F, AVX512VNNI
 TEXT ·packed4Q4_0VNNI(SB), NOSPLIT, $0-8
-	LOOP4(ZERO4, BIAS4, DOT4, SCALE4, AHEAD8, NEXT8, STORE4)
+	LOOP4(512, 64, DONE4, ZERO4, BIAS4, DOT4, TIMES4, FINISH4, AHEAD8, AFTER8, RESULT4)
 
 // func packed1Q4_0VNNI(a *packedArgs)
 // Requires: AVX512F, AVX512VNNI
 TEXT ·packed1Q4_0VNNI(SB), NOSPLIT, $0-8
-	LOOP4(ZERO1, BIAS1, DOT1, SCALE1, AHEAD1, NEXT1, STORE1)
+	LOOP4(64, 8, DONE1, ZERO1, BIAS1, DOT1, TIMES1, FINISH1, AHEAD1, AFTER1, RESULT1)
 
 #define BYTES(w, j, DOT, A) \
 	VMOVDQU32 w(DI), A \

@@ -78,19 +78,19 @@ func (wk *worker) reserve(w *Weight) {
 // if n is not positive or dst or x are too short. Values of x must be finite.
 //
 // With float weights it is a product in float32. With quantised weights each
-// column is first rounded, 32 elements at a time, or 256 for types in blocks of 256,
-// to int8 q and float32 d with d = max|x|/127; then, writing w = scale*v + min for a weight,
+// column is first rounded, 32 elements at a time, or 256 for types in blocks of 256
+// and 128 for Q4_0 if cols is a multiple of it, to int8 q and float32 d with d = max|x|/127; then, writing w = scale*v + min for a weight,
 //
 //	for each block of 32 in order, or of 16 if the type has a scale for each 16:
 //		acc += float32(Σ v*q) * (scale * d)
 //		acc += min * (d * float32(Σ q))     if the type has a min for each 32
 //
 // and for Q2_K, which has a min for each 16, the sum of min * (d * float32(Σ q))
-// over all of them added in the end. A packed matrix in blocks of 256 does instead
+// over all of them added in the end. A packed matrix for such columns does instead
 //
-//	for each block of 256 in order:
+//	for each 256, or 128, in order:
 //		part := 0
-//		for each block of 32 in it, or of 16:
+//		for each 32 in it, or 16:
 //			part += float32(Σ v*q) * scale
 //		part += -dmin * float32(Σ m * Σ q)  for Q4_K, where min = -(dmin*m)
 //		acc += part * d

@@ -97,19 +97,21 @@ block:
 	VZEROUPPER
 	RET
 
-// func quantizeWideAVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
-// The same for blocks in eights, which share the largest magnitude.
+// func quantizeWideAVX2(q *int8, d *float32, sums *int32, x *float32, blocks, span int)
+// The same for blocks of which span at a time share the largest magnitude.
 // Requires: AVX2
-TEXT ·quantizeWideAVX2(SB), NOSPLIT, $0-40
+TEXT ·quantizeWideAVX2(SB), NOSPLIT, $0-48
 	MOVQ q+0(FP), DI
 	MOVQ d+8(FP), DX
 	MOVQ sums+16(FP), BX
 	MOVQ x+24(FP), SI
 	MOVQ blocks+32(FP), CX
+	MOVQ span+40(FP), R8
 	CONSTANTS
-eight:
+span:
 	VXORPS Y9, Y9, Y9
-	MOVQ $8, AX
+	MOVQ R8, AX
+	MOVQ SI, R9
 top:
 	LOAD
 	TOP
@@ -117,8 +119,8 @@ top:
 	ADDQ $128, SI
 	DECQ AX
 	JNZ top
-	SUBQ $1024, SI
-	MOVQ $8, AX
+	MOVQ R9, SI
+	MOVQ R8, AX
 round:
 	LOAD
 	VMOVAPS Y9, Y4
@@ -129,7 +131,7 @@ round:
 	ADDQ $8, BX
 	DECQ AX
 	JNZ round
-	SUBQ $8, CX
-	JNZ eight
+	SUBQ R8, CX
+	JNZ span
 	VZEROUPPER
 	RET

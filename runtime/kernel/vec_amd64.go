@@ -23,7 +23,7 @@ func expSubAVX2(x []float32, top float32) float32
 func quantizeAVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
 
 //go:noescape
-func quantizeWideAVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
+func quantizeWideAVX2(q *int8, d *float32, sums *int32, x *float32, blocks, span int)
 
 //go:noescape
 func widenF16AVX2(dst *float32, src *byte, n int)
@@ -149,8 +149,8 @@ func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32, span int) 
 	switch {
 	case useAVX2 && span == 1:
 		quantizeAVX2(&q[0], &d[0], &sums[0], &x[0], len(d))
-	case useAVX2 && span == 8:
-		quantizeWideAVX2(&q[0], &d[0], &sums[0], &x[0], len(d))
+	case useAVX2:
+		quantizeWideAVX2(&q[0], &d[0], &sums[0], &x[0], len(d), span)
 	default:
 		quantizeGeneric(q, d, sums, x, span)
 	}

@@ -166,8 +166,11 @@ func TestQuantizeBlocks(t *testing.T) {
 	each(t, func(t *testing.T) {
 		for blocks := 1; blocks < 17; blocks++ {
 			span := 1
-			if blocks%8 == 0 {
+			switch {
+			case blocks%8 == 0:
 				span = 8
+			case blocks%4 == 0:
+				span = 4
 			}
 			x := guardedFloats(t, randomFloats(32*blocks, r))
 			switch blocks {

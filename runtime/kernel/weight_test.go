@@ -85,7 +85,7 @@ func want(w *Weight, x []float32, n int, packed bool) []float32 {
 	sums, dsum16 := make([]int32, w.Cols/16), make([]float32, w.Cols/16)
 	var u unpacked
 	for c := range n {
-		quantizeGeneric(q, d, sums, x[c*w.Cols:][:w.Cols], w.Type.BlockSize()/32)
+		quantizeGeneric(q, d, sums, x[c*w.Cols:][:w.Cols], span(w.Type, w.Cols))
 		for b := range d {
 			dsum[b] = d[b] * float32(sum8(q[32*b:][:32]))
 		}
@@ -93,8 +93,8 @@ func want(w *Weight, x []float32, n int, packed bool) []float32 {
 			dsum16[i] = d[i/2] * float32(sum8(q[16*i:][:16]))
 		}
 		for r := range w.Rows {
-			if packed && w.Type.BlockSize() == 256 {
-				dst[c*w.Rows+r] = dotWide(w.Type, w.row(r), q, d)
+			if packed && span(w.Type, w.Cols) > 1 {
+				dst[c*w.Rows+r] = dotWide(w.Type, w.row(r), q, d, span(w.Type, w.Cols))
 				continue
 			}
 			u.unpack(w.Type, w.row(r), w.Cols)
@@ -107,20 +107,21 @@ func want(w *Weight, x []float32, n int, packed bool) []float32 {
 	return dst
 }
 
-// dotWide is the product of a row in blocks of 256 with a column as packed matrices
-// define it.
-func dotWide(t quant.Type, row []byte, q []int8, d []float32) float32 {
+// dotWide is the product of a row with a column whose scales are those of span
+// blocks of 32, as packed matrices define it.
+func dotWide(t quant.Type, row []byte, q []int8, d []float32, span int) float32 {
 	var acc float32
-	size := scaleSize(t)
-	v, scale, mins := make([]int8, 256), make([]float32, 256/size), make([]float32, 8)
-	for b := range len(q) / 256 {
-		block := row[b*t.BlockBytes():][:t.BlockBytes()]
-		unpackBlock(t, v, scale, mins, block)
+	var u unpacked
+	size, wide := scaleSize(t), 32*span
+	bytes := quant.RowBytes(t, wide)
+	for b := range len(q) / wide {
+		block := row[b*bytes:][:bytes]
+		u.unpack(t, block, wide)
 		var part float32
-		for i, s := range scale {
+		for i, s := range u.scale {
 			var sum int32
 			for j := i * size; j < (i+1)*size; j++ {
-				sum += int32(v[j]) * int32(q[256*b+j])
+				sum += int32(u.v[j]) * int32(q[wide*b+j])
 			}
 			part += float32(float32(sum) * s)
 		}
@@ -128,11 +129,11 @@ func dotWide(t quant.Type, row []byte, q []int8, d []float32) float32 {
 			var sum int32
 			for i := range 8 {
 				_, m := quant.ScaleMinK(block[4:16], i)
-				sum += int32(m) * sum8(q[256*b+32*i:][:32])
+				sum += int32(m) * sum8(q[wide*b+32*i:][:32])
 			}
 			part += float32(-half(block[2:]) * float32(sum))
 		}
-		acc += float32(part * d[8*b])
+		acc += float32(part * d[span*b])
 	}
 	return acc
 }
@@ -221,8 +222,8 @@ func TestMatMulAccuracy(t *testing.T) {
 				for c := range n {
 					var want, rounding, magnitude float64
 					for j := range cols {
-						span := qt.BlockSize()
-						col := x[c*cols+j/span*span:][:span]
+						size := 32 * span(qt, cols)
+						col := x[c*cols+j/size*size:][:size]
 						top := math.Max(float64(slices.Max(col)), -float64(slices.Min(col)))
 						want += float64(row[j]) * float64(x[c*cols+j])
 						rounding += math.Abs(float64(row[j])) * top * (0.5/127 + 0x1p-22)

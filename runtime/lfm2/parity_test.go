@@ -109,7 +109,11 @@ func TestParity(t *testing.T) {
 				exact := load(t, widened(t, file), adapters...)
 				ours, theirs := againstExact(t, m, exact, c, ref)
 				row += fmt.Sprintf(" %.1e | %.1e |", ours, theirs)
-				if ours > 1.25*theirs+1e-4 {
+				limit := 1.25
+				if c.Type == "q4_0" { // columns in blocks of 128 against 32
+					limit = 1.6
+				}
+				if ours > limit*theirs+1e-4 {
 					t.Errorf("probabilities are %g from those of the same weights in F32, and llama.cpp's are %g", ours, theirs)
 				}
 			}
