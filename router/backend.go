@@ -51,6 +51,21 @@ type Judge interface {
 	// answer is whole when it has a finish. Its Thresholds.Escalate is the p_local
 	// below which an answer does not stand; without Thresholds every answer does.
 	Review(ctx context.Context, req *llm.Request, before llm.Assessment, ans llm.Answer) llm.Assessment
+
+	// Compare says how far local, an answer to req, does what cloud does: a score
+	// from 0 to 1, and the measures that make it.
+	Compare(req *llm.Request, local, cloud llm.Answer) (score float64, measures map[string]float64)
+}
+
+// A Monitor watches whether the judge still does what it was calibrated to do.
+// It is safe for concurrent use, and never fails a request.
+type Monitor interface {
+	// Scored sees each verdict of the judge's model.
+	Scored(pLocal float64)
+	// Outcome sees whether a local answer was good, and what p_local was.
+	Outcome(pLocal float64, good bool)
+	// Drift says how it stands.
+	Drift() llm.Drift
 }
 
 // A Policy decides what may leave.

@@ -21,6 +21,7 @@ func (x *Exchange) Run(ctx context.Context, emit func(llm.Event) error) error {
 	if x.err != nil {
 		return x.err
 	}
+	x.r.scored(ctx, x.Assessment)
 	x.err = x.run(ctx, emit)
 	x.remember()
 	if x.err != nil && x.first == 0 {

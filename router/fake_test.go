@@ -73,6 +73,13 @@ type judge llm.Assessment
 
 func (j judge) Assess(context.Context, *llm.Request) llm.Assessment { return llm.Assessment(j) }
 
+func (judge) Compare(_ *llm.Request, a, b llm.Answer) (float64, map[string]float64) {
+	if a.Text == b.Text {
+		return 1, nil
+	}
+	return 0, nil
+}
+
 func (j judge) Review(_ context.Context, _ *llm.Request, a llm.Assessment, _ llm.Answer) llm.Assessment {
 	return a
 }

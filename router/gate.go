@@ -143,7 +143,13 @@ func (g *gate) read(d *llm.Delta) {
 		g.text.WriteString(d.Text[:min(len(d.Text), room)])
 	}
 	g.answer.Chosen = append(g.answer.Chosen, d.Chosen...)
-	g.answer.Calls += len(d.ToolCalls)
+	for _, c := range d.ToolCalls {
+		if n := len(g.answer.Calls); n > 0 && c.Name == "" {
+			g.answer.Calls[n-1].Arguments += c.Arguments
+			continue
+		}
+		g.answer.Calls = append(g.answer.Calls, llm.ToolCall{ID: c.ID, Name: c.Name, Arguments: c.Arguments})
+	}
 	g.answer.Broken = g.answer.Broken || d.Broken
 	if d.Finish != "" {
 		g.answer.Finish = d.Finish
@@ -228,6 +234,10 @@ func (g *gate) close(ctx context.Context) error {
 		g.answer.Text = g.text.String()
 		a := g.x.r.cfg.Judge.Review(g.ctx, g.req, g.x.Assessment, g.answer)
 		g.x.Revised = &a
+	}
+	if g.local {
+		g.answer.Text = g.text.String()
+		g.x.answer = &g.answer
 	}
 	return g.release()
 }

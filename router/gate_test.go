@@ -20,6 +20,10 @@ func (*reviewer) Assess(context.Context, *llm.Request) llm.Assessment {
 	return llm.Assessment{Boundary: llm.Supported, PLocal: 0.8}
 }
 
+func (*reviewer) Compare(_ *llm.Request, a, b llm.Answer) (float64, map[string]float64) {
+	return judge{}.Compare(nil, a, b)
+}
+
 func (r *reviewer) Review(_ context.Context, _ *llm.Request, a llm.Assessment, ans llm.Answer) llm.Assessment {
 	r.seen = append(r.seen, ans)
 	a.PLocal, a.Why, a.Thresholds = 0.9, "unsure", &llm.Thresholds{Escalate: 0.3}

@@ -26,6 +26,11 @@ type meters struct {
 	judge      metric.Float64Histogram
 	commit     metric.Float64Histogram
 	latched    metric.Int64Counter
+	verdicts   metric.Int64Counter
+	shadows    metric.Int64Counter
+	psi        metric.Float64Gauge
+	evidence   metric.Float64Gauge
+	alarm      metric.Int64Gauge
 	policy     metric.Float64Histogram
 	policyFail metric.Int64Counter
 	formats    metric.Int64Counter
@@ -60,13 +65,43 @@ func newMeters() (*meters, error) {
 		findings:   counter("sluice.findings", "", "Personal data and secrets found, by type."),
 		judge:      histogram("sluice.assess.duration", "The judge, per request.", fast),
 		commit:     histogram("sluice.commit.wait", "How long a local stream was held back and reviewed before its first byte went out.", fast),
+		verdicts:   counter("sluice.verdicts", "", "What was learned of local answers later, by feedback and by shadow copies."),
+		shadows:    counter("sluice.shadows", "", "Copies of requests for comparison, by what became of them."),
 		latched:    counter("sluice.latched", "", "Steps of agents that a latch sent to the cloud."),
 		policy:     histogram("sluice.decide.duration", "One policy decision.", fast),
 		formats:    counter("sluice.format.answers", "", "Answers held against a schema of their request, by verdict; those repaired were saved from a retry or a refusal."),
 		fixes:      counter("sluice.format.fixes", "", "What was repaired in answers, by kind."),
 		policyFail: counter("sluice.decide.errors", "", "Policy decisions that failed, and so denied."),
 	}
-	return out, errors.Join(errs...)
+	gauge := func(name, what string) metric.Float64Gauge {
+		g, err := m.Float64Gauge(name, metric.WithDescription(what))
+		errs = append(errs, err)
+		return g
+	}
+	out.psi = gauge("sluice.judge.psi", "How far the judge's scores are from those it was calibrated on: the population stability index.")
+	out.evidence = gauge("sluice.judge.evidence", "Evidence that more local answers are bad than the calibration allows.")
+	var err error
+	out.alarm, err = m.Int64Gauge("sluice.judge.alarm", metric.WithDescription("1 when the judge is no longer as it was calibrated."))
+	return out, errors.Join(append(errs, err)...)
+}
+
+// verdict counts what was learned of an answer later.
+func (m *meters) verdict(ctx context.Context, kind string, good bool) {
+	m.verdicts.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", kind), attribute.Bool("good", good)))
+}
+
+func (m *meters) shadowed(ctx context.Context, outcome string) {
+	m.shadows.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+func (m *meters) drifted(ctx context.Context, d llm.Drift) {
+	m.psi.Record(ctx, d.PSI)
+	m.evidence.Record(ctx, d.Evidence)
+	alarm := int64(0)
+	if d.Alarm {
+		alarm = 1
+	}
+	m.alarm.Record(ctx, alarm)
 }
 
 func (m *meters) assessed(ctx context.Context, a llm.Assessment, took time.Duration) {

@@ -47,6 +47,7 @@ type Exchange struct {
 	restored int
 	first    time.Duration // until the first event; 0 before
 	settled  bool          // a doubtful local answer has to do: nobody else answered
+	answer   *llm.Answer   // of the local tier, when it is whole
 	session  *session      // of an agent's run; nil for other requests
 }
 

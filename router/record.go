@@ -34,6 +34,10 @@ func (x *Exchange) Record(ctx context.Context, status int) error {
 	x.recorded = true
 	rec := x.record(ctx, status)
 	x.r.meters.recorded(ctx, rec)
+	x.r.cfg.Decided.Add(rec)
+	if status < 400 {
+		x.shadow(ctx)
+	}
 	if x.r.cfg.Budgets != nil && rec.CostNano > 0 {
 		x.r.cfg.Budgets.Spend(rec.Tenant, rec.CostNano)
 	}
@@ -72,8 +76,8 @@ func (x *Exchange) record(ctx context.Context, status int) *llm.Record {
 		Route: x.Route, Target: x.Target.ID, Status: status,
 		Findings: llm.Summarize(x.Findings).Types, Redacted: x.Redacted, Restored: x.restored,
 		Assessment: llm.PolicyAssessment{Task: x.Assessment.Task, PLocal: x.Assessment.PLocal, Boundary: x.Assessment.Boundary},
-		AssessedBy: x.Assessment.By,
-		Policy:     x.Decision.Revision, Reasons: x.Decision.Reasons,
+		AssessedBy: x.Assessment.By, Judge: x.Assessment.Version,
+		Policy: x.Decision.Revision, Reasons: x.Decision.Reasons,
 		Attempts: x.Attempts, Usage: x.Usage, CostNano: cost, CostKnown: known, PriceID: x.Target.Price.ID,
 		Duration: time.Since(req.Received), FirstByte: x.first, Held: x.Held, Latched: x.Latched,
 		InputMAC: x.r.mac(req.Body), Config: x.r.cfg.Generation,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -35,6 +36,10 @@ type Config struct {
 	NoDegrade bool     // never answer locally what was meant for the cloud
 	Commit    Commit   // how long local streams are held back and reviewed
 	Latch     Latch    // when the runs of agents stay with the cloud
+	Decided   *Decided // what feedback can reach; nil: none
+	Monitor   Monitor  // nil: nobody watches the judge
+	Shadow    Shadow
+	Shadows   *Shadows // who sends copies; nil: nobody
 	// AssessTimeout bounds the judge. Default 500ms.
 	AssessTimeout time.Duration
 	// MACKey keys the digests in the ledger. Without it they would be guessable.
@@ -53,6 +58,7 @@ type Router struct {
 	meters  *meters
 	took    latencies
 	latches *latches
+	alarm   atomic.Bool // the judge has drifted, and the log says so
 }
 
 // New returns a Router, or every mistake in cfg.

@@ -96,11 +96,21 @@ func explain(w io.Writer, a api.RouteAnswer) error {
 	t := &table{}
 	t.row("judge", verdict(a.Assessment))
 	for _, s := range a.Assessment.Signals {
-		weight := ""
+		name, weight := s.Name, ""
 		if s.Weight != 0 {
 			weight = fmt.Sprintf("adds %+.2f to the log-odds", s.Weight)
 		}
-		t.row("", fmt.Sprintf("%s = %v", s.Name, s.Value), weight)
+		if part, is := strings.CutPrefix(name, "hints."); is {
+			name = "  of it " + part
+			weight = strings.Replace(weight, "adds ", "  ", 1)
+		}
+		t.row("", fmt.Sprintf("%s = %v", name, s.Value), weight)
+	}
+	if l := a.Assessment.Thresholds; l != nil {
+		t.row("", fmt.Sprintf("supported from %.2f, unsupported up to %.2f", l.Supported, l.Unsupported), "by "+l.Origin)
+		if l.Escalate > 0 {
+			t.row("", fmt.Sprintf("an answer below %.2f is given up", l.Escalate))
+		}
 	}
 	counts := llm.Summarize(a.Findings).Types
 	if len(counts) == 0 {

@@ -72,6 +72,17 @@ func printEntry(w io.Writer, e ledger.Entry) error {
 		what += " " + string(r.Code)
 	}
 	var notes []string
+	if r.Kind != "" { // what was learned of a request later
+		what = r.Kind + " " + what
+		verdict := "no verdict"
+		if v := r.Verdict; v != nil {
+			verdict = map[bool]string{true: "good", false: "bad"}[v.Good]
+			if v.Score != nil {
+				verdict += fmt.Sprintf(" (%.2f)", *v.Score)
+			}
+		}
+		notes = append(notes, verdict+", of "+r.Of)
+	}
 	if len(r.Redacted) > 0 {
 		notes = append(notes, "redacted "+strings.Join(r.Redacted, ","))
 	}

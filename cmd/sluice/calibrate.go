@@ -7,21 +7,27 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/local/calibrate"
 	"github.com/sluice-ai/sluice/local/eval"
+	"github.com/sluice-ai/sluice/local/judge"
+	"github.com/sluice-ai/sluice/telemetry/ledger"
 )
 
 func calibrateCommand(f *flags) *cobra.Command {
 	var data, model, out string
 	var o calibrate.Options
-	var force, asJSON bool
+	var force, asJSON, fromLedger bool
+	var learn string
+	var good float64
 	c := &cobra.Command{
-		Use: "calibrate --data FILE", Short: "Pick the judge's threshold so that few bad answers stay at home",
+		Use: "calibrate --data FILE | --ledger", Short: "Pick the judge's threshold so that few bad answers stay at home",
 		Long: `Pick the lowest p_local from which requests may be kept at home, so that the share of
 bad answers among them is at most ALPHA, with confidence 1-DELTA.
 
@@ -32,12 +38,19 @@ A line of data is an outcome, what the judge said and whether the local answer w
 or a labelled request as for sluice eval, which the judge reads now; it counts as good
 when its p is at least 0.5. Labels are what somebody expects: outcomes are better.
 
+With --ledger the outcomes are what the gateway's ledger (--data-dir) has learned: feedback
+(POST /v1/feedback), and shadow copies that were compared, of requests that a local model
+answered under the judge of today. --learn and --good say what counts.
+
 The outcomes must be of the judge's model (--model) and of the traffic to come. The
 configuration's judge.calibration takes the file. Exit 1 when no threshold keeps the
 promise: then the table says what it would take. docs/evaluation.md explains the method.`,
 		Args: exactly(0, "no arguments, only flags"),
 	}
 	c.Flags().StringVar(&data, "data", "", "outcomes or labelled requests, JSON lines; - is stdin")
+	c.Flags().BoolVar(&fromLedger, "ledger", false, "learn from the gateway's ledger instead of a file")
+	c.Flags().StringVar(&learn, "learn", "both", "with --ledger, from what: feedback, shadow or both")
+	c.Flags().Float64Var(&good, "good", -1, "with --ledger, the agreement from which a shadow comparison counts as good (default routing.shadow.good)")
 	c.Flags().Float64Var(&o.Alpha, "alpha", 0.1, "most bad answers among those kept, a share")
 	c.Flags().Float64Var(&o.Delta, "delta", 0.05, "most chance that the promise fails")
 	c.Flags().StringVar(&model, "model", "", "the model that judges: one of local.models, or a GGUF file; the configured judge without it")
@@ -45,18 +58,17 @@ promise: then the table says what it would take. docs/evaluation.md explains the
 	c.Flags().BoolVarP(&force, "force", "f", false, "overwrite the file if it exists")
 	c.Flags().BoolVar(&asJSON, "json", false, "the calibration as JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if data == "" {
-			return usageError{errors.New("which outcomes? Give them with --data FILE, or - for stdin")}
+		if (data == "") != fromLedger {
+			return usageError{errors.New("which outcomes? Give them with --data FILE, or - for stdin, or --ledger alone")}
+		}
+		if !slices.Contains([]string{"feedback", "shadow", "both"}, learn) {
+			return usageError{fmt.Errorf("--learn %s: there are feedback, shadow and both", learn)}
 		}
 		if err := o.Validate(); err != nil {
 			return usageError{err}
 		}
 		if _, err := os.Stat(out); out != "" && err == nil && !force {
 			return usageError{fmt.Errorf("%s exists: --force overwrites it", out)}
-		}
-		text, err := readFileOr(c.InOrStdin(), data)
-		if err != nil {
-			return usageError{err}
 		}
 		cfg, err := loadConfig(*f)
 		if err != nil {
@@ -67,18 +79,36 @@ promise: then the table says what it would take. docs/evaluation.md explains the
 			return err
 		}
 		defer j.close()
-		outcomes, kind, err := readOutcomes(c.Context(), c.ErrOrStderr(), j, text)
-		if err != nil {
-			return usageError{fmt.Errorf("%s: %w", data, err)}
+		own := judge.DefaultWeights().Digest()
+		var outcomes []calibrate.Outcome
+		var from calibrate.Data
+		if fromLedger {
+			if good < 0 {
+				good = cfg.Routing.Shadow.Good
+			}
+			l := calibrate.Learned{Version: judgeVersion(j.Digest, own), Good: good, Feedback: learn != "shadow", Shadow: learn != "feedback"}
+			if outcomes, from, err = learnedFrom(*f, &l, c.ErrOrStderr()); err != nil {
+				return err
+			}
+		} else {
+			text, err := readFileOr(c.InOrStdin(), data)
+			if err != nil {
+				return usageError{err}
+			}
+			var kind string
+			if outcomes, kind, err = readOutcomes(c.Context(), c.ErrOrStderr(), j, text); err != nil {
+				return usageError{fmt.Errorf("%s: %w", data, err)}
+			}
+			from = calibrate.Data{Digest: digestOf(text), Kind: kind}
 		}
-		from := calibrate.Data{Digest: digestOf(text), Kind: kind, N: len(outcomes)}
+		from.N = len(outcomes)
 		for _, x := range outcomes {
 			if !x.OK {
 				from.Bad++
 			}
 		}
 		choice := calibrate.Choose(outcomes, o)
-		made, err := calibrate.New(choice, o, calibrate.Model{Name: j.Name, Digest: j.Digest}, from, cfg.Judge.Unsupported, "sluice "+version, time.Now())
+		made, err := calibrate.New(choice, o, calibrate.Model{Name: j.Name, Digest: j.Digest, Judge: own}, from, outcomes, cfg.Judge.Unsupported, "sluice "+version, time.Now())
 		if err != nil && !errors.Is(err, calibrate.ErrNone) {
 			return err
 		}
@@ -102,6 +132,26 @@ promise: then the table says what it would take. docs/evaluation.md explains the
 		return nil
 	}
 	return c
+}
+
+// learnedFrom reads the ledger, which is verified on the way, and tells stderr what it found.
+func learnedFrom(f flags, l *calibrate.Learned, stderr io.Writer) ([]calibrate.Outcome, calibrate.Data, error) {
+	dir, err := existingLedger(f)
+	if err != nil {
+		return nil, calibrate.Data{}, err
+	}
+	root := ledger.Hash{}
+	err = ledger.Scan(dir, func(e ledger.Entry) error {
+		root = e.Hash
+		l.Add(&e.Record)
+		return nil
+	})
+	if err != nil {
+		return nil, calibrate.Data{}, fmt.Errorf("reading the ledger: %w", err)
+	}
+	fmt.Fprintf(stderr, "%d by feedback, %d by comparison; %d of another judge's requests left out\n",
+		l.ByKind[llm.KindFeedback], l.ByKind[llm.KindShadow], l.Others)
+	return l.Outcomes(), calibrate.Data{Digest: "sha256:" + root.String(), Kind: "ledger"}, nil
 }
 
 // readOutcomes reads outcomes, or labelled requests, which j then judges; the
@@ -196,26 +246,35 @@ func toBeSurer(c calibrate.Choice, o calibrate.Options, n int) string {
 func share(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 
 // openCalibration reads the configured calibration, nil when there is none. It
-// must have been made for the model that judges.
-func openCalibration(cfg *Config) (*calibrate.Calibration, error) {
-	if cfg.Judge.Calibration == "" || cfg.Judge.Disable {
-		return nil, nil
+// must have been made for the judge: its model, hints and weights, which version names.
+func openCalibration(cfg *Config) (version string, c *calibrate.Calibration, err error) {
+	if cfg.Judge.Disable {
+		return "", nil, nil
 	}
-	c, err := calibrate.Open(cfg.Judge.Calibration)
-	if err != nil {
-		return nil, fmt.Errorf("judge.calibration: %w", err)
-	}
+	digest := ""
 	for _, m := range cfg.Local.Models {
-		if m.Name != cfg.Judge.Model {
-			continue
-		}
-		digest, err := modelDigest(m.File)
-		if err != nil {
-			return nil, fmt.Errorf("judge.calibration: %w", err)
-		}
-		if err := c.Fits(digest); err != nil {
-			return nil, fmt.Errorf("judge.calibration: %w", err)
+		if m.Name == cfg.Judge.Model {
+			if digest, err = modelDigest(m.File); err != nil {
+				return "", nil, fmt.Errorf("judge.model: %w", err)
+			}
 		}
 	}
-	return c, nil
+	own := judge.DefaultWeights().Digest()
+	version = judgeVersion(digest, own)
+	if cfg.Judge.Calibration == "" {
+		return version, nil, nil
+	}
+	if c, err = calibrate.Open(cfg.Judge.Calibration); err == nil {
+		err = c.Fits(digest, own)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("judge.calibration: %w", err)
+	}
+	return version, c, nil
+}
+
+// judgeVersion names a judge in the ledger: twelve digits over the digests of its
+// model, and of its hints and weights.
+func judgeVersion(model, judge string) string {
+	return short(digestOf([]byte(model + " " + judge)))
 }

@@ -67,6 +67,13 @@ type Config struct {
 			Sticky     string        `yaml:"sticky"`
 			Idle       time.Duration `yaml:"idle"`
 		} `yaml:"agents"`
+		Shadow struct {
+			Share   float64       `yaml:"share"`
+			Good    float64       `yaml:"good"`
+			Workers int           `yaml:"workers"`
+			Queue   int           `yaml:"queue"`
+			Timeout time.Duration `yaml:"timeout"`
+		} `yaml:"shadow"`
 	} `yaml:"routing"`
 	Formats struct {
 		Repair  llm.Repair    `yaml:"repair"`
@@ -408,10 +415,16 @@ func (c *Config) Validate() error {
 	if s := c.Routing.Agents.Sticky; !slices.Contains([]string{"turn", "session", "off"}, s) {
 		bad("routing.agents.sticky: %q is none of turn, session, off", s)
 	}
+	for key, v := range map[string]float64{"share": c.Routing.Shadow.Share, "good": c.Routing.Shadow.Good} {
+		if v < 0 || v > 1 {
+			bad("routing.shadow.%s: %g is no share between 0 and 1", key, v)
+		}
+	}
 	for _, n := range []struct {
 		key string
 		v   int64
 	}{
+		{"routing.shadow.workers", int64(c.Routing.Shadow.Workers)}, {"routing.shadow.queue", int64(c.Routing.Shadow.Queue)}, {"routing.shadow.timeout", int64(c.Routing.Shadow.Timeout)},
 		{"local.threads", int64(c.Local.Threads)}, {"local.queue", int64(c.Local.Queue)},
 		{"limits.max_body_bytes", c.Limits.MaxBody}, {"limits.max_answer_bytes", c.Limits.MaxAnswer},
 		{"limits.shutdown", int64(c.Limits.Shutdown)}, {"ledger.segment_bytes", c.Ledger.SegmentBytes},

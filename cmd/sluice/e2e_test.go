@@ -149,6 +149,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("reload", s.reload)
 	t.Run("metrics", s.metrics)
 	t.Run("escalated", s.escalated)
+	t.Run("learned", s.learned)
 	t.Run("no-chat-at-home", s.noChatAtHome)
 	t.Run("shutdown", s.shutdown)
 	if t.Failed() {

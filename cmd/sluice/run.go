@@ -23,6 +23,7 @@ import (
 	"github.com/sluice-ai/sluice/internal/openai"
 	"github.com/sluice-ai/sluice/internal/secret"
 	"github.com/sluice-ai/sluice/local"
+	"github.com/sluice-ai/sluice/local/calibrate"
 	"github.com/sluice-ai/sluice/local/formats"
 	"github.com/sluice-ai/sluice/local/judge"
 	"github.com/sluice-ai/sluice/policy/opa"
@@ -38,6 +39,7 @@ import (
 // What each package offers is what the router asks for.
 var (
 	_ router.Backend   = (*local.Tier)(nil)
+	_ router.Monitor   = (*calibrate.Monitor)(nil)
 	_ router.Backend   = (*cloud.Tier)(nil)
 	_ router.Judge     = (*judge.Judge)(nil)
 	_ router.Policy    = (*opa.Policy)(nil)
@@ -51,12 +53,15 @@ type base struct {
 	local   *local.Tier
 	judge   *judge.Judge
 	budgets *router.Budgets
+	decided *router.Decided
+	shadows *router.Shadows
+	monitor *calibrate.Monitor
 	mac     []byte
 }
 
 // openBase loads the models and the judge.
 func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error) {
-	b := &base{}
+	b := &base{decided: router.NewDecided()}
 	var files []local.ModelFile
 	for _, m := range cfg.Local.Models {
 		f := local.ModelFile{Name: m.Name, File: m.File, Context: m.Context, KV: m.KV, Memory: m.Memory, Cache: m.Cache}
@@ -77,12 +82,13 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 	if cfg.Judge.Disable {
 		model = nil
 	}
-	calibration, err := openCalibration(cfg)
+	judgedBy, calibration, err := openCalibration(cfg)
 	if err != nil {
 		return nil, errors.Join(err, b.local.Close())
 	}
+	b.monitor = calibrate.NewMonitor(calibration)
 	b.judge, err = judge.New(ctx, model, judge.Config{
-		Model: id, Supported: cfg.Judge.Supported, Unsupported: cfg.Judge.Unsupported, Origin: originOf(cfg), Calibration: calibration,
+		Model: id, Supported: cfg.Judge.Supported, Unsupported: cfg.Judge.Unsupported, Origin: originOf(cfg), Calibration: calibration, Version: judgedBy,
 		Escalate: orNever(cfg.Judge.Escalate), Local: b.local.Targets(), Answering: b.local.Model, SelfCheck: cfg.Judge.SelfCheck,
 	})
 	if err != nil {
@@ -90,6 +96,9 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 	}
 	if b.budgets, err = router.NewBudgets(cfg.Budgets); err != nil {
 		return nil, errors.Join(err, b.close())
+	}
+	if s := cfg.Routing.Shadow; s.Workers > 0 {
+		b.shadows = router.NewShadows(s.Workers, s.Queue)
 	}
 	return b, nil
 }
@@ -110,7 +119,10 @@ func orNever(p float64) float64 {
 	return p
 }
 
-func (b *base) close() error { return errors.Join(b.judge.Close(), b.local.Close()) }
+func (b *base) close() error {
+	b.shadows.Close()
+	return errors.Join(b.judge.Close(), b.local.Close())
+}
 
 // built is one generation of the configuration: what a reload swaps.
 type built struct {
@@ -164,7 +176,9 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 		Local: b.local, Cloud: out.cloud, Inspector: in, Judge: b.judge, Policy: out.policy, Recorder: rec,
 		Parse:   func(_ llm.Dialect, body []byte) (*llm.Request, error) { return openai.ParseRequest(body) },
 		Aliases: cfg.Aliases, Budgets: b.budgets, NoDegrade: cfg.Routing.NoDegrade,
-		Commit:        router.Commit(cfg.Routing.Commit),
+		Commit:  router.Commit(cfg.Routing.Commit),
+		Decided: b.decided, Monitor: b.monitor, Shadows: b.shadows,
+		Shadow:        router.Shadow{Share: cfg.Routing.Shadow.Share, Good: cfg.Routing.Shadow.Good, Timeout: cfg.Routing.Shadow.Timeout},
 		Latch:         router.Latch{After: cfg.Routing.Agents.LatchAfter, Sticky: cfg.Routing.Agents.Sticky, Idle: cfg.Routing.Agents.Idle},
 		AssessTimeout: cfg.Judge.Timeout, MACKey: derive(mac, "ledger"), Generation: out.generation, Log: log,
 	})
@@ -419,6 +433,7 @@ func fixed(old, now *Config) error {
 	}{
 		{"listen", old.Listen, now.Listen}, {"admin_listen", old.AdminListen, now.AdminListen}, {"data_dir", old.DataDir, now.DataDir},
 		{"local", old.Local, now.Local}, {"judge", judgeOf(old), judgeOf(now)}, {"log", old.Log, now.Log}, {"limits.shutdown", old.Limits.Shutdown, now.Limits.Shutdown}, {"telemetry", old.Telemetry, now.Telemetry},
+		{"routing.shadow.workers and queue", [2]int{old.Routing.Shadow.Workers, old.Routing.Shadow.Queue}, [2]int{now.Routing.Shadow.Workers, now.Routing.Shadow.Queue}},
 		{"ledger", old.Ledger, now.Ledger}, {"budgets", old.Budgets, now.Budgets},
 	} {
 		if !reflect.DeepEqual(c.old, c.now) {
@@ -451,6 +466,17 @@ func (b *base) refund(dir string) error {
 		return nil
 	})
 }
+
+// recall lets feedback reach decisions of before a restart.
+func (b *base) recall(ctx context.Context, dir string) error {
+	return ledger.Tail(ctx, dir, recalled, false, func(e ledger.Entry) error {
+		b.decided.Add(&e.Record)
+		return nil
+	})
+}
+
+// recalled is how many of the ledger's last records are looked at for that.
+const recalled = 20_000
 
 func newLog(cfg *Config, w io.Writer) *slog.Logger {
 	var level slog.Level

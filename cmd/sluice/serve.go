@@ -98,6 +98,9 @@ func serve(ctx context.Context, f flags, cfg *Config, stderr io.Writer) (err err
 			return fmt.Errorf("reading the ledger for the budgets: %w", err)
 		}
 	}
+	if err := g.base.recall(ctx, ledgerDir(cfg)); err != nil {
+		return fmt.Errorf("reading the ledger for feedback: %w", err)
+	}
 	b, err := build(ctx, cfg, g.base, g.ledger, g.log, nil)
 	if err != nil {
 		return usageError{err}
@@ -215,7 +218,11 @@ func (g *gateway) admin() http.Handler {
 		Metrics: g.tel.MetricsHandler(),
 		Ready: func() (string, error) {
 			b := g.now.Load()
-			return fmt.Sprintf("generation %d, policy %s, %d targets", b.generation, short(b.policy.Revision()), len(b.router.Targets())), nil
+			line := fmt.Sprintf("generation %d, policy %s, %d targets", b.generation, short(b.policy.Revision()), len(b.router.Targets()))
+			if d := b.router.Drift(); d.Alarm { // worth a look, but no reason to send nobody here
+				line += "; the judge has drifted from " + d.Calibration
+			}
+			return line, nil
 		},
 		Status: func() any { return g.status() },
 	}.Handler()
@@ -236,7 +243,7 @@ func (g *gateway) status() any {
 		targets = append(targets, target{t.ID, b.router.Healthy(t.ID), b.cloud.Breaker(t.ID), t.Can, t.Zone})
 	}
 	return map[string]any{
-		"version": version, "generation": b.generation, "policy": b.policy.Revision(), "targets": targets,
+		"version": version, "generation": b.generation, "policy": b.policy.Revision(), "targets": targets, "judge": b.router.Drift(),
 	}
 }
 

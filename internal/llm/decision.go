@@ -50,6 +50,7 @@ type Assessment struct {
 	PLocal   float64  `json:"p_local"` // calibrated probability that the local answer will do
 	Boundary Boundary `json:"boundary"`
 	By       string   `json:"by"`                // the model or rule that decided: "local/nano", "rule:modality"
+	Version  string   `json:"version,omitempty"` // of the judge: its model, hints and weights
 	Why      string   `json:"why,omitempty"`     // one clause, for people
 	Signals  []Signal `json:"signals,omitempty"` // what it looked at
 	Tokens   int      `json:"tokens,omitempty"`  // read by the judge's model
@@ -75,13 +76,25 @@ type Thresholds struct {
 	Weights     string  `json:"weights"`     // the version of the weights of the signals, and where they are from
 }
 
-// An Answer is what a judge sees of a local answer, whole or as far as it came.
+// An Answer is what a judge sees of an answer, whole or as far as it came.
 type Answer struct {
 	Text   string
-	Calls  int       // tool calls in it
+	Calls  []ToolCall
 	Chosen []float64 // natural log-probabilities of the tokens that the model chose itself
 	Finish Finish    // "" while it is still being written
 	Broken bool      // it does not satisfy the format that was asked for
+}
+
+// Drift says whether the judge still does what it was calibrated to do.
+type Drift struct {
+	Calibration string  `json:"calibration,omitempty"` // its id; "" when there is none to hold the judge to
+	Scores      int     `json:"scores"`                // verdicts in the window
+	PSI         float64 `json:"psi"`                   // how far they are from the calibration's; 0 while there are too few
+	State       string  `json:"state"`                 // "unknown", "ok", "watch", "drift"
+	Outcomes    int     `json:"outcomes"`              // local answers whose outcome is known, since the start
+	Bad         int     `json:"bad"`
+	Evidence    float64 `json:"evidence"` // that more than alpha of them are bad
+	Alarm       bool    `json:"alarm"`    // State is "drift", or Evidence passed its bound
 }
 
 // A Signal is one thing that the judge looked at, and what it added to the log-odds of p_local.

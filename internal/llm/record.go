@@ -45,9 +45,28 @@ type Attempt struct {
 	Format    *FormatCheck  `json:"format,omitempty"` // nil where the request asks for no format, or nothing was checked
 }
 
-// A Record is the ledger's line for one request. It holds no text of the request or the answer.
+// The kinds of record. A request's own has none.
+const (
+	KindFeedback = "feedback" // what somebody thought of an answer
+	KindShadow   = "shadow"   // a local answer beside a cloud target's
+)
+
+// A Verdict says whether a local answer was good, as far as somebody can tell.
+type Verdict struct {
+	Good bool `json:"good"`
+	// Score is from 0 (useless) to 1 (as good as can be); nil when only Good was said.
+	Score *float64 `json:"score,omitempty"`
+	// Measures are what a comparison's score is made of.
+	Measures map[string]float64 `json:"measures,omitempty"`
+}
+
+// A Record is the ledger's line for one request, or of another Kind for what was
+// learned of one later. It holds no text of the request or the answer.
 type Record struct {
 	ID         string           `json:"id"`
+	Kind       string           `json:"kind,omitempty"`
+	Of         string           `json:"of,omitempty"`      // the decision that a record of a Kind is about
+	Verdict    *Verdict         `json:"verdict,omitempty"` // of a record of a Kind
 	Time       time.Time        `json:"time"`
 	Tenant     string           `json:"tenant"`
 	User       string           `json:"user,omitempty"` // keyed hash, never the name
@@ -66,6 +85,7 @@ type Record struct {
 	Restored   int              `json:"restored,omitempty"`
 	Assessment PolicyAssessment `json:"assessment"`
 	AssessedBy string           `json:"assessed_by,omitempty"`
+	Judge      string           `json:"judge,omitempty"`     // the version of the judge: its model, hints and weights
 	Revised    *float64         `json:"p_revised,omitempty"` // p_local of the last local answer, once it was read
 	Latched    bool             `json:"latched,omitempty"`   // a step of an agent that a latch sent to the cloud
 	Policy     string           `json:"policy"`              // revision

@@ -34,18 +34,22 @@ type Calibration struct {
 	Unsupported float64 `json:"unsupported"`
 	Point       Point   `json:"point"` // what Supported does on the outcomes
 	Points      []Point `json:"points"`
+	// Scores are the 0, 10, … 100 % quantiles of p_local in the outcomes: what the
+	// judge in use is held against. None with fewer than 50 outcomes.
+	Scores []float64 `json:"scores,omitempty"`
 }
 
 // A Model is the one whose p_local was calibrated.
 type Model struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"` // "sha256:…" of its file
+	Judge  string `json:"judge"`  // "sha256:…" of the hints and the weights beside it
 }
 
 // Data is what was learned from.
 type Data struct {
-	Digest string `json:"digest"` // "sha256:…" of the file
-	Kind   string `json:"kind"`   // "outcomes" that were seen, or "labels" that somebody expects
+	Digest string `json:"digest"` // "sha256:…" of the file, or of the ledger's root
+	Kind   string `json:"kind"`   // "outcomes" that were seen, "ledger" of feedback and shadow copies, or "labels" that somebody expects
 	N      int    `json:"n"`
 	Bad    int    `json:"bad"`
 }
@@ -56,7 +60,7 @@ var ErrNone = errors.New("no threshold keeps the promise")
 // New makes the calibration of a choice. Unsupported is the judge's own lower
 // threshold; it is lowered to the upper one if it is above. It returns [ErrNone]
 // when the search found nothing.
-func New(c Choice, o Options, m Model, d Data, unsupported float64, by string, made time.Time) (*Calibration, error) {
+func New(c Choice, o Options, m Model, d Data, outcomes []Outcome, unsupported float64, by string, made time.Time) (*Calibration, error) {
 	if c.Best < 0 {
 		return nil, ErrNone
 	}
@@ -66,6 +70,11 @@ func New(c Choice, o Options, m Model, d Data, unsupported float64, by string, m
 		Method:    "Clopper-Pearson bounds, fixed sequence 0.99, 0.98, … 0.01",
 		Supported: best.Threshold, Unsupported: min(unsupported, best.Threshold), Point: best, Points: c.Points,
 	}
+	var scores []float64
+	for _, x := range outcomes {
+		scores = append(scores, x.PLocal)
+	}
+	f.Scores = quantiles(scores)
 	f.ID = f.id()
 	return f, nil
 }
@@ -130,11 +139,15 @@ func Parse(text []byte) (*Calibration, error) {
 }
 
 // Fits returns an error when f was made for another model than the one whose
-// file has this digest.
-func (f *Calibration) Fits(digest string) error {
+// file has this digest, or for other hints and weights than those of judge.
+func (f *Calibration) Fits(digest, judge string) error {
 	if f.Model.Digest != digest {
 		return fmt.Errorf("the calibration %s was made for another model (%s, %.19s…) than the one that judges (%.19s…): make it again with `sluice calibrate`",
 			f.ID, f.Model.Name, f.Model.Digest, digest)
+	}
+	if f.Model.Judge != judge {
+		return fmt.Errorf("the calibration %s was made with other hints or weights (%.19s…) than this version of the judge has (%.19s…): make it again with `sluice calibrate`",
+			f.ID, f.Model.Judge, judge)
 	}
 	return nil
 }

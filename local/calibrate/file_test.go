@@ -13,7 +13,7 @@ func made(t *testing.T) *Calibration {
 	t.Helper()
 	o := Options{Alpha: 0.1, Delta: 0.05}
 	data := outcomes(run{0.9, 100, 0}, run{0.3, 0, 50})
-	f, err := New(Choose(data, o), o, Model{"local/nano", "sha256:00ff"}, Data{"sha256:11", "outcomes", 150, 50}, 0.4, "sluice test",
+	f, err := New(Choose(data, o), o, Model{"local/nano", "sha256:00ff", "sha256:22"}, Data{"sha256:11", "outcomes", 150, 50}, data, 0.4, "sluice test",
 		time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)))
 	if err != nil {
 		t.Fatal(err)
@@ -47,11 +47,17 @@ func TestFile(t *testing.T) {
 			}
 		})
 	}
-	if err := f.Fits("sha256:00ff"); err != nil {
+	if err := f.Fits("sha256:00ff", "sha256:22"); err != nil {
 		t.Error(err)
 	}
-	if err := f.Fits("sha256:00fe"); err == nil || !strings.Contains(err.Error(), f.ID) {
+	if err := f.Fits("sha256:00fe", "sha256:22"); err == nil || !strings.Contains(err.Error(), f.ID) {
 		t.Errorf("another model fits: %v", err)
+	}
+	if err := f.Fits("sha256:00ff", "sha256:23"); err == nil || !strings.Contains(err.Error(), "hints or weights") {
+		t.Errorf("other hints fit: %v", err)
+	}
+	if len(f.Scores) != scoreBins+1 || f.Scores[0] != 0.3 || f.Scores[scoreBins] != 0.9 {
+		t.Errorf("scores %v", f.Scores)
 	}
 }
 
@@ -73,7 +79,7 @@ func TestThresholdsAreChecked(t *testing.T) {
 
 func TestNoThresholdNoFile(t *testing.T) {
 	o := Options{Alpha: 0.1, Delta: 0.05}
-	if _, err := New(Choose(nil, o), o, Model{}, Data{}, 0.4, "", time.Time{}); !errors.Is(err, ErrNone) {
+	if _, err := New(Choose(nil, o), o, Model{}, Data{}, nil, 0.4, "", time.Time{}); !errors.Is(err, ErrNone) {
 		t.Errorf("error %v, want ErrNone", err)
 	}
 }

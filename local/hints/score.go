@@ -8,6 +8,9 @@ package hints
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -34,6 +37,19 @@ func Of(req *llm.Request) (kind string, odds float64, parts []Part) {
 		}
 	}
 	return score(look(text, len(req.Tools), len(req.Messages) > 1))
+}
+
+// Digest names the hints, "sha256:…": another digest is another judge.
+func Digest() string {
+	h := sha256.New()
+	fmt.Fprintln(h, base)
+	for _, x := range hints {
+		fmt.Fprintf(h, "%s %g %g %q\n", x.kind, x.odds, x.says, x.words)
+	}
+	for _, f := range forms {
+		fmt.Fprintf(h, "%s %s %g %g\n", f.name, f.kind, f.odds, f.says)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // A view is what the rules see of a request.

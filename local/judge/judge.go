@@ -35,6 +35,9 @@ type Config struct {
 	// Escalate is the revised p_local below which [Judge.Review] advises against an
 	// answer. Default 0.3, negative for never; it is at most Supported.
 	Escalate float64
+	// Version names this judge in verdicts, so that outcomes can be told from those of
+	// another: its model, hints and weights.
+	Version string
 	// Weights of the signals. Default: a calibration's own, or else [DefaultWeights].
 	Weights *Weights
 	// Answering returns the model of a local target, for the self-check; nil when
@@ -237,7 +240,7 @@ func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string, run llm.A
 		signals = append(signals, llm.Signal{Name: "bias", Value: 1, Weight: round(j.weights.Bias)})
 	}
 	a := llm.Assessment{
-		Task: Tasks[best], PLocal: p, Boundary: j.boundary(p), By: j.by, Tokens: len(ids) + len(j.routes[route]),
+		Task: Tasks[best], PLocal: p, Boundary: j.boundary(p), By: j.by, Version: j.cfg.Version, Tokens: len(ids) + len(j.routes[route]),
 		Signals: append(signals, j.spell(parts)...), Thresholds: j.thresholds(), Run: run,
 	}
 	a.Why = fmt.Sprintf("%s, p_local %.2f", a.Task, p)

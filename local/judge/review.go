@@ -70,7 +70,7 @@ func (j *Judge) answered(req *llm.Request, before llm.Assessment, ans llm.Answer
 		v["chosen_mean"] = (sum + smooth*mean) / (float64(n) + smooth)
 		v["chosen_weak"] = (low + smooth*share) / (float64(n) + smooth)
 	}
-	if text == "" && ans.Calls == 0 && ans.Finish != llm.Length {
+	if text == "" && len(ans.Calls) == 0 && ans.Finish != llm.Length {
 		v["empty"] = 1
 		return v
 	}
@@ -80,12 +80,12 @@ func (j *Judge) answered(req *llm.Request, before llm.Assessment, ans llm.Answer
 			v[name] = 1
 		}
 	}
-	flag("refusal", ans.Calls == 0 && refuses(text))
+	flag("refusal", len(ans.Calls) == 0 && refuses(text))
 	if ans.Finish != "" {
 		flag("cut", ans.Finish == llm.Length && req.Sampling.MaxTokens == 0)
 		flag("broken", ans.Broken)
 	}
-	flag("other_script", before.Task != "translation" && ans.Calls == 0 && otherScript(req.LastText(), text))
+	flag("other_script", before.Task != "translation" && len(ans.Calls) == 0 && otherScript(req.LastText(), text))
 	return v
 }
 

@@ -29,7 +29,7 @@ func TestReview(t *testing.T) {
 		{"noise", "When is it due?", llm.Answer{Text: "kk xq", Chosen: sure(16, -6)}, 0, 0.05, "unsure"},
 		{"three-unsure-tokens-do-not-decide", "When is it due?", llm.Answer{Text: "On 3", Chosen: sure(3, -1.5)}, 0.4, 0.6, "unsure"},
 		{"empty", "When?", llm.Answer{Finish: llm.Stop, Text: " \n"}, 0, 0.01, "empty"},
-		{"a-call-is-not-empty", "When?", llm.Answer{Finish: llm.ToolCalls, Calls: 1, Chosen: sure(4, -0.2)}, 0.65, 1, "unsure"},
+		{"a-call-is-not-empty", "When?", llm.Answer{Finish: llm.ToolCalls, Calls: []llm.ToolCall{{Name: "f"}}, Chosen: sure(4, -0.2)}, 0.65, 1, "unsure"},
 		{"loops", "When?", llm.Answer{Text: strings.Repeat("the invoice is due in May and ", 20), Chosen: sure(100, -0.2), Finish: llm.Length}, 0, 0.1, "repetition"},
 		{"refuses", "When?", llm.Answer{Text: "I’m sorry, but I cannot access that document.", Chosen: sure(12, -0.1), Finish: llm.Stop}, 0, 0.3, "refusal"},
 		{"breaks-its-format", "When?", llm.Answer{Text: `{"a":[1,1]}`, Chosen: sure(12, -0.1), Finish: llm.Stop, Broken: true}, 0, 0.2, "broken"},

@@ -2,13 +2,16 @@ package judge
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/hints"
 )
 
 // Weights are the logistic model that makes p_local of signals. They are a file
@@ -40,6 +43,17 @@ type Weight struct {
 	Low    float64 `json:"low,omitempty"`
 	High   float64 `json:"high,omitempty"` // when low and high are equal, there are no bounds
 	About  string  `json:"about,omitempty"`
+}
+
+// Digest names w together with the hints, "sha256:…": two judges with the same model
+// and the same digest say the same.
+func (w *Weights) Digest() string {
+	text, err := json.Marshal(w)
+	if err != nil {
+		panic("judge: " + err.Error()) // no NaN gets here, and nothing else can fail
+	}
+	sum := sha256.Sum256(append(text, hints.Digest()...))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 //go:embed weights.json

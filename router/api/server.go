@@ -60,6 +60,7 @@ func New(cfg Config) (*Server, error) {
 	s.tracer = otel.Tracer("github.com/sluice-ai/sluice/router/api")
 	s.mux.HandleFunc("POST /v1/chat/completions", s.admitted(s.chat))
 	s.mux.HandleFunc("POST /v1/route", s.admitted(s.route))
+	s.mux.HandleFunc("POST /v1/feedback", s.admitted(s.feedback))
 	s.mux.HandleFunc("POST /v1/inspect", s.admitted(s.inspect))
 	s.mux.HandleFunc("GET /v1/models", s.admitted(s.models))
 	s.mux.HandleFunc("GET /v1/models/{model...}", s.admitted(s.model))
@@ -94,7 +95,7 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // known are the paths that exist, and the method each takes.
 var known = map[string]string{
-	"/v1/chat/completions": "POST", "/v1/route": "POST", "/v1/inspect": "POST", "/v1/models": "GET", "/healthz": "GET",
+	"/v1/chat/completions": "POST", "/v1/route": "POST", "/v1/inspect": "POST", "/v1/feedback": "POST", "/v1/models": "GET", "/healthz": "GET",
 }
 
 // lost answers what no other handler takes.
@@ -108,7 +109,7 @@ func (s *Server) lost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeError(w, &llm.Error{Kind: llm.NotFound, Code: llm.CodeNotFound,
-		Msg: "there is no such endpoint: this gateway serves /v1/chat/completions, /v1/models, /v1/route and /v1/inspect"}, "")
+		Msg: "there is no such endpoint: this gateway serves /v1/chat/completions, /v1/models, /v1/route, /v1/inspect and /v1/feedback"}, "")
 }
 
 // A call is an admitted HTTP request.

@@ -42,6 +42,13 @@ func (w *world) Inspect(context.Context, *llm.Request) ([]llm.Finding, error) { 
 func (w *world) Redact(req *llm.Request, _ []llm.Finding, _ []string) ([]byte, llm.Restorer, error) {
 	return req.Body, nil, nil
 }
+func (*world) Compare(_ *llm.Request, a, b llm.Answer) (float64, map[string]float64) {
+	if a.Text == b.Text {
+		return 1, nil
+	}
+	return 0, nil
+}
+
 func (w *world) Review(_ context.Context, _ *llm.Request, a llm.Assessment, _ llm.Answer) llm.Assessment {
 	return a
 }
