@@ -30,7 +30,7 @@ type meters struct {
 	shadows    metric.Int64Counter
 	psi        metric.Float64Gauge
 	evidence   metric.Float64Gauge
-	alarm      metric.Int64Gauge
+	alarm      metric.Float64Gauge
 	policy     metric.Float64Histogram
 	policyFail metric.Int64Counter
 	formats    metric.Int64Counter
@@ -80,9 +80,8 @@ func newMeters() (*meters, error) {
 	}
 	out.psi = gauge("sluice.judge.psi", "How far the judge's scores are from those it was calibrated on: the population stability index.")
 	out.evidence = gauge("sluice.judge.evidence", "Evidence that more local answers are bad than the calibration allows.")
-	var err error
-	out.alarm, err = m.Int64Gauge("sluice.judge.alarm", metric.WithDescription("1 when the judge is no longer as it was calibrated."))
-	return out, errors.Join(append(errs, err)...)
+	out.alarm = gauge("sluice.judge.alarm", "1 when the judge is no longer as it was calibrated.")
+	return out, errors.Join(errs...)
 }
 
 // verdict counts what was learned of an answer later.
@@ -97,7 +96,7 @@ func (m *meters) shadowed(ctx context.Context, outcome string) {
 func (m *meters) drifted(ctx context.Context, d llm.Drift) {
 	m.psi.Record(ctx, d.PSI)
 	m.evidence.Record(ctx, d.Evidence)
-	alarm := int64(0)
+	alarm := 0.0
 	if d.Alarm {
 		alarm = 1
 	}
