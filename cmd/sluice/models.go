@@ -97,6 +97,7 @@ types: ` + strings.Join(synth.Types(), ", "),
 		Args: exactly(0, "no arguments, only flags"),
 	}
 	c.Flags().StringVar(&cfg.Size, "size", "tiny", "shape: "+strings.Join(synth.Sizes(), ", "))
+	c.Flags().StringVar(&cfg.Vocab, "vocab", "", "a GGUF whose byte-level BPE vocabulary is used, as much of it as fits")
 	c.Flags().StringVar(&cfg.Type, "type", "q8_0", "type of the matrices: "+strings.Join(synth.Types(), ", "))
 	c.Flags().Uint64Var(&cfg.Seed, "seed", 1, "seed of the weights")
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write")

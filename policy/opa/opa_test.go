@@ -222,7 +222,7 @@ func TestReload(t *testing.T) {
 
 func TestOperatorData(t *testing.T) {
 	data := map[string]any{"tenants": []any{
-		map[string]any{"name": "default", "audit": "strict", "keep_home": []any{"EMAIL"}},
+		map[string]any{"name": "default", "audit": "strict", "repair": "rules", "keep_home": []any{"EMAIL"}},
 		map[string]any{"name": "beta", "models": []string{"mistral/*"}},
 		map[string]any{"name": "acme", "max_retention_days": 0},
 	}}
@@ -248,7 +248,7 @@ func TestOperatorData(t *testing.T) {
 		}
 		return d
 	}
-	if d := decide("default", map[string]int{"EMAIL": 1}); !d.LocalOnly || d.Obligations.Audit != "strict" {
+	if d := decide("default", map[string]int{"EMAIL": 1}); !d.LocalOnly || d.Obligations.Audit != "strict" || d.Obligations.Repair != llm.RepairRules {
 		t.Errorf("default: %+v", d)
 	}
 	if d := decide("beta", nil); strings.Join(d.Targets, " ") != "local/nano mistral/small" {

@@ -28,6 +28,10 @@ type Config struct {
 	Seed uint64
 	// Untied gives the output a matrix of its own instead of the embedding's.
 	Untied bool
+	// Vocab is a GGUF file with a byte-level BPE vocabulary whose first tokens and
+	// merges are taken, as many as the shape has room for, so that text is cut as
+	// with a real model. Default: an invented vocabulary.
+	Vocab string
 }
 
 // A Shape is the size of a model, as the LFM2 reference's table 1.1 gives it.
@@ -123,6 +127,9 @@ func Write(out io.Writer, c Config, progress func(done, total int64)) error {
 		return err
 	}
 	b := builder{shape: shapes[c.Size], recipe: recipe, untied: c.Untied, seed: c.Seed, progress: progress}
+	if b.vocab, err = newVocabulary(b.shape, c.Vocab); err != nil {
+		return err
+	}
 	b.metadata(c, recipe.FileType())
 	b.tensors()
 	b.total = b.w.Size()
@@ -152,6 +159,7 @@ func WriteFile(path string, c Config, progress func(done, total int64)) (err err
 type builder struct {
 	w           gguf.Writer
 	shape       Shape
+	vocab       *vocabulary
 	recipe      mix.Recipe
 	untied      bool
 	plan        []planned // until their types are known
@@ -198,7 +206,7 @@ func (b *builder) metadata(c Config, fileType uint32) {
 		w.Set("lfm2moe.expert_gating_func", uint32(2)) // sigmoid
 	}
 
-	v := newVocabulary(s)
+	v := b.vocab
 	w.Set("tokenizer.ggml.model", "gpt2")
 	w.Set("tokenizer.ggml.pre", "lfm2")
 	w.Set("tokenizer.ggml.tokens", v.tokens)

@@ -104,7 +104,10 @@ func TestDistribution(t *testing.T) {
 // Every vocabulary loads, encodes words by merges, and comes back as it was.
 func TestVocabulary(t *testing.T) {
 	for size, s := range shapes {
-		v := newVocabulary(s)
+		v, err := newVocabulary(s, "")
+		if err != nil {
+			t.Fatal(err)
+		}
 		if len(v.tokens) != s.Vocab || len(v.types) != s.Vocab {
 			t.Fatalf("%s: %d tokens, want %d", size, len(v.tokens), s.Vocab)
 		}
@@ -166,5 +169,28 @@ func TestChunks(t *testing.T) {
 			t.Fatalf("the numbers at byte %d occurred before", from)
 		}
 		seen[row] = true
+	}
+}
+
+// A borrowed vocabulary is cut to the shape's size, and still encodes by merges.
+func TestBorrowedVocabulary(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mini.gguf")
+	if err := WriteFile(file, Config{Size: "mini", Type: "f32"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	s := shapes["tiny"]
+	v, err := newVocabulary(s, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.New(tokenizer.Vocab{Tokens: v.tokens, Types: v.types, Merges: v.merges, Pre: "lfm2", BOS: 1, EOS: 7, PAD: 0, AddBOS: true})
+	if err != nil || len(v.tokens) != s.Vocab {
+		t.Fatalf("%d tokens, %v", len(v.tokens), err)
+	}
+	if ids := tok.Encode(nil, "of the people", tokenizer.Options{}); tok.Decode(ids) != "of the people" || len(ids) > 11 {
+		t.Errorf("encoded as %v, %q", ids, tok.Decode(ids))
+	}
+	if _, err := newVocabulary(s, file+".none"); err == nil {
+		t.Error("a file that is not there was borrowed from")
 	}
 }

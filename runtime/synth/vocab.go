@@ -1,9 +1,11 @@
 package synth
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/sluice-ai/sluice/runtime/gguf"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
 
@@ -33,11 +35,19 @@ type vocabulary struct {
 
 // newVocabulary makes s.Vocab tokens: the specials, the 256 bytes, the merges of
 // common words, then invented words that only a model's output can contain, and
-// from row s.Used on, unused padding as converters write it.
-func newVocabulary(s Shape) *vocabulary {
+// from row s.Used on, unused padding as converters write it. With a file, tokens
+// and merges are the first of that file's vocabulary.
+func newVocabulary(s Shape, file string) (*vocabulary, error) {
 	v := &vocabulary{seen: map[string]bool{}}
 	for _, t := range specials {
 		v.add(t, tokenizer.Control)
+	}
+	if file != "" {
+		if err := v.borrow(file, s.Used); err != nil {
+			return nil, fmt.Errorf("the vocabulary of %s: %w", file, err)
+		}
+		v.pad(s)
+		return v, nil
 	}
 	for _, t := range tokenizer.ByteTokens() {
 		v.add(t, tokenizer.Normal)
@@ -58,10 +68,48 @@ func newVocabulary(s Shape) *vocabulary {
 	for i := 0; len(v.tokens) < s.Used; i++ {
 		v.add(invented(i), tokenizer.Normal)
 	}
+	v.pad(s)
+	return v, nil
+}
+
+func (v *vocabulary) pad(s Shape) {
 	for len(v.tokens) < s.Vocab {
 		v.add(fmt.Sprintf("[PAD%d]", len(v.tokens)), tokenizer.Unused)
 	}
-	return v
+}
+
+// borrow adds the first tokens of a GGUF's vocabulary until there are most, and
+// the merges that make them. Tokens of a BPE stand in the order in which they were
+// learnt, so the first of them are the vocabulary of a smaller tokenizer.
+func (v *vocabulary) borrow(file string, most int) (err error) {
+	f, err := gguf.Open(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	tokens, _ := f.Strs("tokenizer.ggml.tokens")
+	types, _ := f.Ints("tokenizer.ggml.token_type")
+	merges, _ := f.Strs("tokenizer.ggml.merges")
+	if len(merges) == 0 || len(types) != len(tokens) {
+		return errors.New("it is no byte-level BPE")
+	}
+	for i, t := range tokens {
+		if types[i] == int64(tokenizer.Normal) && len(v.tokens) < most {
+			v.add(strings.Clone(t), tokenizer.Normal) // the file is closed before they are used
+		}
+	}
+	for _, b := range tokenizer.ByteTokens() {
+		if !v.seen[b] {
+			return errors.New("it lacks a byte")
+		}
+	}
+	for _, m := range merges {
+		left, right, ok := strings.Cut(m, " ")
+		if ok && v.seen[left] && v.seen[right] && v.seen[left+right] {
+			v.merges = append(v.merges, strings.Clone(m))
+		}
+	}
+	return nil
 }
 
 // add appends a token unless it is there already.
