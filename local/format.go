@@ -80,7 +80,7 @@ func invalid(param, msg string) error {
 // constrain sets what er's answer is held to. It compiles the grammars, so that
 // a schema that cannot be honoured is refused before anything is generated. Tools
 // that may be called but need not, and cannot be put in a grammar, are left free.
-func constrain(ctx context.Context, m *engine.Model, er *engine.Request, req *llm.Request) error {
+func constrain(ctx context.Context, m *engine.Model, er *engine.Request, req *llm.Request, hide bool) error {
 	schema, err := formats.Schema(req.Format)
 	if err != nil {
 		return err
@@ -102,7 +102,9 @@ func constrain(ctx context.Context, m *engine.Model, er *engine.Request, req *ll
 		er.Form = &engine.Form{Regex: f.Regex, Choice: f.Choice, GBNF: f.Grammar}
 	}
 	er.Schema = schema
-	er.Messages = showSchema(er.Messages, schema)
+	if !hide {
+		er.Messages = showSchema(er.Messages, schema)
+	}
 	return grammarError(m.Check(ctx, er), param)
 }
 

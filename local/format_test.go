@@ -285,3 +285,18 @@ func TestLogitBias(t *testing.T) {
 		t.Errorf("%q is what the bias forbids", text)
 	}
 }
+
+func TestHideSchema(t *testing.T) {
+	tier := open(t, 0)
+	req := wire(t, tier, `"response_format":`+person)
+	m := tier.Model(req.Target.ID)
+	for _, hide := range []bool{false, true} {
+		er := engineRequest(req)
+		if err := constrain(t.Context(), m, &er, req, hide); err != nil {
+			t.Fatal(err)
+		}
+		if shown := strings.Contains(er.Messages[0].Content, "age"); shown == hide {
+			t.Errorf("hide %v: the prompt begins with %q", hide, er.Messages[0].Content)
+		}
+	}
+}

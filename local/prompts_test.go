@@ -80,7 +80,7 @@ func TestTaskPromptsAreTheOnesTrained(t *testing.T) {
 				t.Fatal(err)
 			}
 			er = engineRequest(req)
-			if err := constrain(t.Context(), m, &er, req); err != nil {
+			if err := constrain(t.Context(), m, &er, req, false); err != nil {
 				t.Fatalf("line %d: %v", n+1, err)
 			}
 		}

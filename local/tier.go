@@ -38,7 +38,9 @@ type Config struct {
 	Models  []ModelFile
 	Threads int // 0: one for each core
 	Queue   int // requests that may wait for one model; default 64
-	Log     *slog.Logger
+	// HideSchema keeps the outline of response_format's schema out of the prompt.
+	HideSchema bool
+	Log        *slog.Logger
 }
 
 // A Tier is the local tier. It is safe for concurrent use.
@@ -47,6 +49,7 @@ type Tier struct {
 	targets []llm.Target
 	meters  *meters
 	warm    sync.WaitGroup // of models that are being prepared for grammars
+	hide    bool           // schemas from the models
 }
 
 // Open loads every model, or reports every one that cannot be loaded.
@@ -55,7 +58,7 @@ func Open(cfg Config) (*Tier, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tier{models: map[string]*engine.Model{}, meters: mt}
+	t := &Tier{hide: cfg.HideSchema, models: map[string]*engine.Model{}, meters: mt}
 	var errs []error
 	for _, f := range cfg.Models {
 		id := "local/" + f.Name
@@ -153,7 +156,7 @@ func (t *Tier) Generate(ctx context.Context, req *llm.Request, emit func(llm.Eve
 		}
 	}()
 	er := engineRequest(req)
-	if err := constrain(ctx, m, &er, req); err != nil {
+	if err := constrain(ctx, m, &er, req, t.hide); err != nil {
 		return failed(ctx, &a, err, nil)
 	}
 	for i := range max(req.N, 1) {

@@ -37,6 +37,7 @@ type Config struct {
 		Threads int           `yaml:"threads"`
 		Queue   int           `yaml:"queue"`
 		Models  []ModelConfig `yaml:"models"`
+		Hide    bool          `yaml:"hide_schema"`
 	} `yaml:"local"`
 	Judge struct {
 		Model       string        `yaml:"model"`

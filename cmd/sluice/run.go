@@ -74,7 +74,7 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 		files = append(files, f)
 	}
 	var err error
-	if b.local, err = local.Open(local.Config{Models: files, Threads: cfg.Local.Threads, Queue: cfg.Local.Queue, Log: log}); err != nil {
+	if b.local, err = local.Open(local.Config{Models: files, Threads: cfg.Local.Threads, Queue: cfg.Local.Queue, HideSchema: cfg.Local.Hide, Log: log}); err != nil {
 		return nil, err
 	}
 	id := "local/" + cfg.Judge.Model
