@@ -36,6 +36,7 @@ type packedArgs struct {
 	bias   *int32   // as d, but kind.biases for each 64 elements
 	dst    *float32 // [columns][panelRows]
 	stride int      // bytes from a column of dst to the next
+	row    int      // of the panel: the first of the eight in a quarter, otherwise 0
 	blocks int      // of the weight's type
 }
 

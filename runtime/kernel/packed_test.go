@@ -46,6 +46,50 @@ func TestPackedRows(t *testing.T) {
 	}
 }
 
+// TestPackedExtremes multiplies the largest and the smallest weights with columns
+// of the largest magnitude, where 16 bits are soonest too few.
+func TestPackedExtremes(t *testing.T) {
+	p := NewPool(1)
+	defer p.Close()
+	const rows, cols = 16, 512
+	each(t, func(t *testing.T) {
+		var s Scratch
+		for _, qt := range []quant.Type{quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K} {
+			for _, fill := range []byte{0x00, 0x7f, 0x80, 0xff} {
+				for _, sign := range []float32{1, -1} {
+					data := randomBlocks(qt, rows*cols, rand.New(rand.NewPCG(1, 2)))
+					scales := map[quant.Type][2]int{quant.Q4_0: {0, 2}, quant.Q8_0: {0, 2}, quant.Q4_K: {0, 16}, quant.Q6_K: {192, 210}}[qt]
+					for i := range data {
+						if at := i % qt.BlockBytes(); at < scales[0] || at >= scales[1] {
+							data[i] = fill
+						}
+					}
+					w, err := NewWeight(qt, rows, cols, data)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !w.Packable() {
+						t.Skip("no packed layout")
+					}
+					packed := w.Pack(p, make([]byte, w.PackedBytes()))
+					for _, n := range []int{1, 8} {
+						x, dst := make([]float32, n*cols), make([]float32, n*rows)
+						for i := range x {
+							x[i] = sign
+						}
+						packed.MatMul(p, dst, x, n, &s)
+						for i, v := range want(w, x, n, true) {
+							if math.Float32bits(v) != math.Float32bits(dst[i]) {
+								t.Fatalf("%v, bytes %#x, columns %g, column %d row %d: %g, want %g", qt, fill, sign, i/rows, i%rows, dst[i], v)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestMultiplySeveral multiplies matrices of several types and sizes with the same
 // columns at once, packed and not.
 func TestMultiplySeveral(t *testing.T) {

@@ -1,0 +1,155 @@
+//go:build !purego
+
+package kernel
+
+import "github.com/sluice-ai/sluice/runtime/quant"
+
+// havePacked reports whether packed may be called for t.
+func havePacked(t quant.Type) bool {
+	switch t {
+	case quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K:
+		return useVNNI || useAVX2
+	}
+	return false
+}
+
+// packed sets a.dst to the product of a panel of type t and width columns: 1, in the
+// plain layout, or 4 or 8 of a group.
+func packed(a *packedArgs, t quant.Type, width int) {
+	switch {
+	case useVNNI:
+		packedVNNI(a, t, width)
+	case width == 1:
+		packed1AVX2(a, t)
+	default:
+		packedQuarters(a, t, width)
+	}
+}
+
+func packedVNNI(a *packedArgs, t quant.Type, width int) {
+	switch t {
+	case quant.Q4_0:
+		switch width {
+		case 1:
+			packed1Q4_0VNNI(a)
+		case 4:
+			packed4Q4_0VNNI(a)
+		case 8:
+			packed8Q4_0VNNI(a)
+		}
+	case quant.Q8_0:
+		switch width {
+		case 1:
+			packed1Q8_0VNNI(a)
+		case 4:
+			packed4Q8_0VNNI(a)
+		case 8:
+			packed8Q8_0VNNI(a)
+		}
+	case quant.Q4_K:
+		switch width {
+		case 1:
+			packed1Q4_KVNNI(a)
+		case 4:
+			packed4Q4_KVNNI(a)
+		case 8:
+			packed8Q4_KVNNI(a)
+		}
+	case quant.Q6_K:
+		switch width {
+		case 1:
+			packed1Q6_KVNNI(a)
+		case 4:
+			packed4Q6_KVNNI(a)
+		case 8:
+			packed8Q6_KVNNI(a)
+		}
+	}
+}
+
+func packed1AVX2(a *packedArgs, t quant.Type) {
+	switch t {
+	case quant.Q4_0:
+		packed1Q4_0AVX2(a)
+	case quant.Q8_0:
+		packed1Q8_0AVX2(a)
+	case quant.Q4_K:
+		packed1Q4_KAVX2(a)
+	case quant.Q6_K:
+		packed1Q6_KAVX2(a)
+	}
+}
+
+// packedQuarter is packed by eight rows from a.row on and four columns.
+func packedQuarter(a *packedArgs, t quant.Type) {
+	switch t {
+	case quant.Q4_0:
+		packed4Q4_0AVX2(a)
+	case quant.Q8_0:
+		packed4Q8_0AVX2(a)
+	case quant.Q4_K:
+		packed4Q4_KAVX2(a)
+	case quant.Q6_K:
+		packed4Q6_KAVX2(a)
+	}
+}
+
+//go:noescape
+func packed1Q4_0VNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q4_0VNNI(a *packedArgs)
+
+//go:noescape
+func packed8Q4_0VNNI(a *packedArgs)
+
+//go:noescape
+func packed1Q8_0VNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q8_0VNNI(a *packedArgs)
+
+//go:noescape
+func packed8Q8_0VNNI(a *packedArgs)
+
+//go:noescape
+func packed1Q4_KVNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q4_KVNNI(a *packedArgs)
+
+//go:noescape
+func packed8Q4_KVNNI(a *packedArgs)
+
+//go:noescape
+func packed1Q6_KVNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q6_KVNNI(a *packedArgs)
+
+//go:noescape
+func packed8Q6_KVNNI(a *packedArgs)
+
+//go:noescape
+func packed1Q4_0AVX2(a *packedArgs)
+
+//go:noescape
+func packed4Q4_0AVX2(a *packedArgs)
+
+//go:noescape
+func packed1Q8_0AVX2(a *packedArgs)
+
+//go:noescape
+func packed4Q8_0AVX2(a *packedArgs)
+
+//go:noescape
+func packed1Q4_KAVX2(a *packedArgs)
+
+//go:noescape
+func packed4Q4_KAVX2(a *packedArgs)
+
+//go:noescape
+func packed1Q6_KAVX2(a *packedArgs)
+
+//go:noescape
+func packed4Q6_KAVX2(a *packedArgs)
