@@ -2,11 +2,7 @@
 
 package kernel
 
-import (
-	"unsafe"
-
-	"github.com/sluice-ai/sluice/runtime/quant"
-)
+import "unsafe"
 
 // quarters is tile by eight rows and four columns at a time.
 func quarters(a *tileArgs, cols, size int) {
@@ -19,18 +15,6 @@ func quarters(a *tileArgs, cols, size int) {
 			quarter.d, quarter.dsum = offsetBy(a.d, col), offsetBy(a.dsum, col)
 			quarter.dst = offsetBy(a.dst, panelRows*col+row)
 			tileQuarter(&quarter, size)
-		}
-	}
-}
-
-// packedQuarters is packed by eight rows and four columns at a time.
-func packedQuarters(a *packedArgs, t quant.Type, width int) {
-	quarter := *a
-	for col := 0; col < width; col += 4 {
-		quarter.q, quarter.d, quarter.bias = offsetBy(a.q, 4*col), offsetBy(a.d, col), offsetBy(a.bias, col)
-		quarter.dst = offsetBy(a.dst, col*a.stride/4)
-		for quarter.row = 0; quarter.row < panelRows; quarter.row += 8 {
-			packedQuarter(&quarter, t)
 		}
 	}
 }
