@@ -1,0 +1,40 @@
+//go:build !purego
+
+package kernel
+
+import "unsafe"
+
+// readNEON reads n bytes, a multiple of 64.
+//
+//go:noescape
+func readNEON(p *byte, n int)
+
+func read1(p *byte, n, _ int) {
+	if useNEON {
+		readNEON(p, n)
+		return
+	}
+	readGeneric(unsafe.Slice(p, n))
+}
+
+func read4(p *byte, n, ahead int) { read1(p, n, ahead) }
+
+// dotPeakDOT does n multiplications, a multiple of 1024.
+//
+//go:noescape
+func dotPeakDOT(n int)
+
+func dotPeak(n int) {
+	if useDOT {
+		dotPeakDOT(n)
+		return
+	}
+	dotPeakGeneric(n)
+}
+
+func dotUnit() string {
+	if useDOT {
+		return "SDOT, 128 bits"
+	}
+	return "Go"
+}
