@@ -23,8 +23,9 @@ import (
 )
 
 func modelsCommand(f *flags) *cobra.Command {
-	return group("models", "Local models: list, pull, inspect, synth, quantize, logits",
-		modelsListCommand(f), modelsPullCommand(), modelsInspectCommand(), modelsSynthCommand(), modelsQuantizeCommand(), modelsLogitsCommand())
+	return group("models", "Local models: list, pull, inspect, synth, quantize, logits, bench",
+		modelsListCommand(f), modelsPullCommand(), modelsInspectCommand(), modelsSynthCommand(), modelsQuantizeCommand(), modelsLogitsCommand(),
+		modelsBenchCommand(f), modelsSpinCommand())
 }
 
 func modelsListCommand(f *flags) *cobra.Command {

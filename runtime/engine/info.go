@@ -34,6 +34,10 @@ type Info struct {
 	Experts, ExpertsUsed, ExpertFFN, DenseLayers int
 	// ActiveParams are those a token uses: Params in a dense model.
 	ActiveParams int64
+	// PackedBytes are those of the weights that were laid out for this machine, StepBytes
+	// those of the matrices that a step of one token reads. TokenMACs are a token's
+	// multiplications in the layers, OutputMACs those of its logits; attention is not counted.
+	PackedBytes, StepBytes, TokenMACs, OutputMACs int64
 	// Format is "GGUF" or "safetensors", Adapters the paths of those applied.
 	Format   string
 	Adapters []string
@@ -97,6 +101,9 @@ func describe(f *gguf.File, net *lfm2.Model, o Options, template string, style c
 	for _, t := range f.Tensors {
 		i.Params += int64(t.Elements())
 	}
+	cost := net.Cost()
+	i.PackedBytes, i.StepBytes = int64(net.PackedBytes()), int64(cost.Bytes)
+	i.TokenMACs, i.OutputMACs = int64(cost.Layers), int64(cost.Output)
 	i.ActiveParams = i.Params
 	if net.Experts > 0 {
 		sparse := int64(net.Layers - net.DenseLayers)
