@@ -63,6 +63,16 @@ tidy: ## go.mod must be tidy
 bench: ## benchmarks that need nothing but Go
 	$(GO) test -run '^$$' -bench . -benchtime 300ms ./runtime/... ./policy/... ./telemetry/... ./router/...
 
+.PHONY: bench-peers
+bench-peers: ## llama.cpp on the same models, by turns (needs node and npm; half an hour, nothing else running)
+	bench/peers/speed.sh
+
+.PHONY: arm64
+arm64: ## the arm64 kernels under qemu-user (Debian: qemu-user-static); slow
+	@q=$$(command -v qemu-aarch64-static || command -v qemu-aarch64) || \
+	{ echo "make arm64 needs qemu-user: on Debian and Ubuntu, apt-get install qemu-user-static" >&2; exit 1; }; \
+	GOARCH=arm64 KERNEL_TEST_REQUIRE=1 $(GO) test -count=1 -timeout 30m -exec "$$q" ./runtime/kernel
+
 .PHONY: parity
 parity: ## make the llama.cpp reference numbers again (needs node and npm)
 	bench/peers/parity.sh

@@ -117,7 +117,9 @@ type ModelConfig struct {
 	Context int    `yaml:"context"` // tokens; 0: the model's own, at most 32768
 	KV      string `yaml:"kv"`      // type of the keys and values kept: f16, q8_0, f32
 	Memory  int64  `yaml:"memory_bytes"`
-	Cache   int64  `yaml:"cache_bytes"` // of Memory, for prompts that are kept; 0: a quarter; -1: none
+	// Unpacked leaves the weights as the file has them.
+	Unpacked bool  `yaml:"unpacked"`
+	Cache    int64 `yaml:"cache_bytes"` // of Memory, for prompts that are kept; 0: a quarter; -1: none
 	// Adapters are LoRA adapters laid over the model.
 	Adapters []AdapterConfig `yaml:"adapters"`
 }

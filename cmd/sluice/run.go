@@ -64,7 +64,7 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 	b := &base{decided: router.NewDecided()}
 	var files []local.ModelFile
 	for _, m := range cfg.Local.Models {
-		f := local.ModelFile{Name: m.Name, File: m.File, Context: m.Context, KV: m.KV, Memory: m.Memory, Cache: m.Cache}
+		f := local.ModelFile{Name: m.Name, File: m.File, Context: m.Context, KV: m.KV, Memory: m.Memory, Cache: m.Cache, Unpacked: m.Unpacked}
 		for _, a := range m.Adapters {
 			f.Adapters = append(f.Adapters, engine.Adapter{Path: a.File, Scale: a.Scale})
 		}

@@ -97,8 +97,11 @@ type bench struct {
 	rand  *rand.Rand
 	greed sample.Config
 
-	mu    sync.Mutex
-	steps []step
+	mu      sync.Mutex
+	steps   []step
+	writing int    // how many are to write together
+	left    int    // steps in which they still shall
+	enough  func() // ends them
 }
 
 // A step is one of the engine's, and when it ended.
@@ -114,8 +117,13 @@ func open(m Model, c Config) (*bench, error) {
 		Threads: c.Threads, KV: c.KV, Unpacked: c.Unpacked, Parallel: 16, Cache: -1, DisableDrafts: true,
 		OnStep: func(s engine.Step) {
 			b.mu.Lock()
+			defer b.mu.Unlock()
 			b.steps = append(b.steps, step{s, time.Now()})
-			b.mu.Unlock()
+			if s.Answers == b.writing && s.Prompts == 0 {
+				if b.left--; b.left == 0 {
+					b.enough()
+				}
+			}
 		},
 	})
 	if err != nil {
@@ -230,11 +238,11 @@ var errTooFew = errors.New("the sequences were never all together; the machine i
 // decode returns how many tokens per second n sequences write together: while all of
 // them do, with everything that happens between steps.
 func (b *bench) decode(ctx context.Context, n int) (float64, error) {
-	prompt, length := groupPrompt, groupTokens+8 // the first to begin is ahead of the last
+	prompt, length := groupPrompt, groupTokens
 	if n == 1 {
-		prompt, length = 1, aloneTokens+1
+		prompt, length = 1, aloneTokens
 	}
-	length = min(length, b.limit/4)
+	length = min(length, b.limit/8)
 	tokens, seconds := 0, 0.0
 	for tries := 0; tokens == 0 || seconds < b.least.Seconds(); tries++ {
 		if tokens == 0 && tries == 3 {
@@ -250,20 +258,27 @@ func (b *bench) decode(ctx context.Context, n int) (float64, error) {
 	return float64(tokens) / seconds, nil
 }
 
-// generate has n sequences answer at once, and returns the steps that took.
+// generate has n sequences answer at once until they have written length tokens
+// together, and returns the steps that took. The first write while the prompts of
+// others are read, so they are not limited to that.
 func (b *bench) generate(ctx context.Context, n, prompt, length int) ([]step, error) {
+	all, enough := context.WithCancel(ctx)
+	defer enough()
 	b.mu.Lock()
-	b.steps = b.steps[:0]
+	b.steps, b.writing, b.left, b.enough = b.steps[:0], n, length+1, enough
 	b.mu.Unlock()
 	errs := make([]error, n)
-	var all sync.WaitGroup
+	var wg sync.WaitGroup
 	for i := range n {
-		r := engine.Request{Prompt: b.tokens(prompt), MaxTokens: length, Sampling: b.greed}
-		all.Go(func() {
-			_, errs[i] = b.model.Generate(ctx, r, func(engine.Chunk) error { return nil })
+		r := engine.Request{Prompt: b.tokens(prompt), MaxTokens: max(length, b.limit/4), Sampling: b.greed}
+		wg.Go(func() {
+			_, err := b.model.Generate(all, r, func(engine.Chunk) error { return nil })
+			if err != nil && (ctx.Err() != nil || all.Err() == nil) {
+				errs[i] = err
+			}
 		})
 	}
-	all.Wait()
+	wg.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.steps), errors.Join(errs...)
