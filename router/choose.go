@@ -36,7 +36,7 @@ type Needs struct {
 	Tools      bool     // it offers tools
 	Modalities []string // "text", "image", …
 	Format     bool     // it asks for a structured answer
-	Form       bool     // it gives a regular expression, a choice or a grammar for its answer
+	Form       bool     // it says what its answer is in a field that only some targets know
 }
 
 // A Candidate is a target that might serve the request.
@@ -151,7 +151,7 @@ func unable(n Needs, t llm.Target) []string {
 		why = append(why, "ability: the model gives no structured answers")
 	}
 	if n.Form && !t.Has("grammar") {
-		why = append(why, "ability: the model's answers are not held to a regular expression, a choice or a grammar")
+		why = append(why, "ability: the model does not take structured_outputs, guided_… or grammar")
 	}
 	for _, m := range n.Modalities {
 		if m != "text" && !t.Has(m) {

@@ -208,7 +208,7 @@ func (x *Exchange) redact(req *llm.Request, d llm.Decision) ([]string, llm.Resto
 		return nil, nil, &llm.Error{Kind: llm.Denied, Code: llm.CodePIIBlocked, Err: err,
 			Msg: "the redacted request could not be read again, so nothing was sent"}
 	}
-	req.Body, req.Messages, req.Tools, req.ToolChoice, req.Format, req.Form = clean.Body, clean.Messages, clean.Tools, clean.ToolChoice, clean.Format, clean.Form
+	req.Body, req.Messages, req.Tools, req.ToolChoice, req.Format, req.Form, req.Guided = clean.Body, clean.Messages, clean.Tools, clean.ToolChoice, clean.Format, clean.Form, clean.Guided
 	return types, restore, nil
 }
 

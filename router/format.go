@@ -281,9 +281,7 @@ func (c *checker) rewrite(index int, was, now *llm.Choice) {
 			}
 			if d.Finish != "" {
 				d.Finish = now.Finish
-				for _, t := range calls { // found in the text
-					d.ToolCalls = append(d.ToolCalls, t)
-				}
+				d.ToolCalls = append(d.ToolCalls, calls...) // found in the text
 				calls = nil
 			}
 		}

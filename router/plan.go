@@ -243,7 +243,7 @@ func needs(req *llm.Request) Needs {
 	var format struct{ Type string }
 	_ = json.Unmarshal(req.Format, &format) // what is no object is for the target to refuse
 	n.Format = req.Format != nil && format.Type != "text"
-	n.Form = req.Form != nil
+	n.Form = req.Guided
 	return n
 }
 

@@ -29,6 +29,7 @@ type Request struct {
 	ToolChoice json.RawMessage // the dialect's own form; nil when absent
 	Format     json.RawMessage // response_format; nil when absent
 	Form       *Form           // the answer's text in another way than Format; nil when absent
+	Guided     bool            // Format or Form came in a field that the dialect does not have by itself
 	Sampling   Sampling
 	N          int      // choices wanted; at least 1
 	Stream     bool     // the client wants server-sent events

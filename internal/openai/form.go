@@ -73,6 +73,7 @@ func (w *wireForms) read(req *llm.Request) error {
 			req.Form = &f.form
 		}
 	}
+	req.Guided = len(found) > 0 && found[0] != "response_format"
 	if len(found) > 1 {
 		return invalid(found[1], "the request says in two ways what its answer is: "+found[0]+" and "+found[1])
 	}

@@ -41,6 +41,9 @@ func TestForms(t *testing.T) {
 			if req.Form != nil {
 				form = fmt.Sprint(*req.Form)
 			}
+			if req.Guided != (form != "" || strings.Contains(tt.more, "json") && tt.name != "null") {
+				t.Errorf("guided: %v", req.Guided)
+			}
 			if string(req.Format) != tt.format || form != tt.form {
 				t.Errorf("format %s, form %s", req.Format, form)
 			}
