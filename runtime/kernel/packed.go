@@ -77,6 +77,9 @@ func (w *Weight) Pack(p *Pool, mem []byte) *Weight {
 		rows := min(panelRows, w.Rows-r0)
 		if rows < panelRows {
 			clear(panel)
+		} else if haveRepack(w.Type) {
+			repack(&packArgs{w: &w.data[r0*w.stride], stride: w.stride, v: &panel[0], blocks: w.Cols / w.Type.BlockSize()}, w.Type)
+			return
 		}
 		for r := range rows {
 			src := w.row(r0 + r)

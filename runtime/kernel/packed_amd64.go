@@ -13,6 +13,24 @@ func havePacked(t quant.Type) bool {
 	return false
 }
 
+//go:noescape
+func repackQ4_0AVX512(a *packArgs)
+
+//go:noescape
+func repackQ8_0AVX512(a *packArgs)
+
+// haveRepack reports whether repack may be called for t.
+func haveRepack(t quant.Type) bool { return useAVX512 && (t == quant.Q4_0 || t == quant.Q8_0) }
+
+// repack fills a packed panel, a.v, with panelRows rows of type t.
+func repack(a *packArgs, t quant.Type) {
+	if t == quant.Q4_0 {
+		repackQ4_0AVX512(a)
+	} else {
+		repackQ8_0AVX512(a)
+	}
+}
+
 // packed sets a.dst to the product of a panel of type t and width columns: 1, in the
 // plain layout, or 4 or 8 of a group.
 func packed(a *packedArgs, t quant.Type, width int) {

@@ -1,6 +1,7 @@
 package lfm2
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -77,5 +78,31 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "tokens/s")
 		})
+	}
+}
+
+// BenchmarkOpen loads and packs the file that -model names, which the system has in its
+// cache.
+func BenchmarkOpen(b *testing.B) {
+	if *benchModel == "" {
+		b.Skip("no -model")
+	}
+	pool := testPool(b)
+	for b.Loop() {
+		f, err := gguf.Open(*benchModel)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m, err := Load(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := m.Pack(pool, f.Release); err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(f.Size)
+		if err := errors.Join(m.Close(), f.Close()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
