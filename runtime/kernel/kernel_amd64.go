@@ -14,11 +14,16 @@ var (
 	useAVX512 = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
 	useVNNI   = useAVX512 && cpu.X86.HasAVX512VNNI
 	useAVX2   = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
+
+	// No machine at hand has had AVX-VNNI yet: its routines are tested with their
+	// instructions replaced by those of AVX-512 that do the same.
+	useAVXVNNI = useAVX2 && cpu.X86.HasAVXVNNI
 )
 
 func init() {
 	register("VNNI", &useVNNI)
 	register("AVX512", &useAVX512)
+	register("AVXVNNI", &useAVXVNNI)
 	register("AVX2", &useAVX2)
 }
 

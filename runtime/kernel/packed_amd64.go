@@ -8,7 +8,7 @@ import "github.com/sluice-ai/sluice/runtime/quant"
 func havePacked(t quant.Type) bool {
 	switch t {
 	case quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K:
-		return useVNNI || useAVX2
+		return useVNNI || useAVXVNNI || useAVX2
 	}
 	return false
 }
@@ -37,10 +37,12 @@ func packed(a *packedArgs, t quant.Type, width int) {
 	switch {
 	case useVNNI:
 		packedVNNI(a, t, width)
-	case width == 1:
-		packed1AVX2(a, t)
-	default:
+	case width > 1:
 		packedQuarters(a, t, width)
+	case useAVXVNNI:
+		packed1AVXVNNI(a, t)
+	default:
+		packed1AVX2(a, t)
 	}
 }
 
@@ -85,6 +87,19 @@ func packedVNNI(a *packedArgs, t quant.Type, width int) {
 	}
 }
 
+func packed1AVXVNNI(a *packedArgs, t quant.Type) {
+	switch t {
+	case quant.Q4_0:
+		packed1Q4_0AVXVNNI(a)
+	case quant.Q8_0:
+		packed1Q8_0AVXVNNI(a)
+	case quant.Q4_K:
+		packed1Q4_KAVXVNNI(a)
+	case quant.Q6_K:
+		packed1Q6_KAVXVNNI(a)
+	}
+}
+
 func packed1AVX2(a *packedArgs, t quant.Type) {
 	switch t {
 	case quant.Q4_0:
@@ -100,6 +115,27 @@ func packed1AVX2(a *packedArgs, t quant.Type) {
 
 // packedQuarter is packed by eight rows from a.row on and four columns.
 func packedQuarter(a *packedArgs, t quant.Type) {
+	if useAVXVNNI {
+		packed4AVXVNNI(a, t)
+	} else {
+		packed4AVX2(a, t)
+	}
+}
+
+func packed4AVXVNNI(a *packedArgs, t quant.Type) {
+	switch t {
+	case quant.Q4_0:
+		packed4Q4_0AVXVNNI(a)
+	case quant.Q8_0:
+		packed4Q8_0AVXVNNI(a)
+	case quant.Q4_K:
+		packed4Q4_KAVXVNNI(a)
+	case quant.Q6_K:
+		packed4Q6_KAVXVNNI(a)
+	}
+}
+
+func packed4AVX2(a *packedArgs, t quant.Type) {
 	switch t {
 	case quant.Q4_0:
 		packed4Q4_0AVX2(a)
@@ -171,3 +207,27 @@ func packed1Q6_KAVX2(a *packedArgs)
 
 //go:noescape
 func packed4Q6_KAVX2(a *packedArgs)
+
+//go:noescape
+func packed1Q4_0AVXVNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q4_0AVXVNNI(a *packedArgs)
+
+//go:noescape
+func packed1Q8_0AVXVNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q8_0AVXVNNI(a *packedArgs)
+
+//go:noescape
+func packed1Q4_KAVXVNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q4_KAVXVNNI(a *packedArgs)
+
+//go:noescape
+func packed1Q6_KAVXVNNI(a *packedArgs)
+
+//go:noescape
+func packed4Q6_KAVXVNNI(a *packedArgs)

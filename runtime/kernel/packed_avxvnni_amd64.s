@@ -1,0 +1,113 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "go_asm.h"
+#include "packed_ymm_amd64.h"
+
+// AVX-VNNI has the dot products of AVX-512 for 256-bit registers. The assembler knows
+// only the encodings of AVX-512. These are VPDPBUSD and VPDPWSSD Y10, Yw, Yi, where w is 8
+// or 9 and i from 4 to 7.
+#define DPBUSD(w, i) BYTE $0xC4; BYTE $0xC2; BYTE $(((15-w)<<3)|5); BYTE $0x50; BYTE $(0xC2|(i<<3))
+#define DPWSSD(w, i) BYTE $0xC4; BYTE $0xC2; BYTE $(((15-w)<<3)|5); BYTE $0x52; BYTE $(0xC2|(i<<3))
+
+#define DOT1(j) \
+	VPBROADCASTD (4*(j))(SI), Y10 \
+	DPBUSD(8, 4) \
+	DPBUSD(9, 5)
+
+#define DOT4(j) \
+	VPBROADCASTD (32*(j)+0)(SI), Y10 \
+	DPBUSD(8, 4) \
+	VPBROADCASTD (32*(j)+4)(SI), Y10 \
+	DPBUSD(8, 5) \
+	VPBROADCASTD (32*(j)+8)(SI), Y10 \
+	DPBUSD(8, 6) \
+	VPBROADCASTD (32*(j)+12)(SI), Y10 \
+	DPBUSD(8, 7)
+
+#define START1(b, j) \
+	VPBROADCASTD (4*b)(R10), Y4 \
+	VPBROADCASTD (4*b)(R10), Y5 \
+	DOT1(j)
+
+#define START4(b, j) \
+	VPBROADCASTD (32*b+0)(R10), Y4 \
+	VPBROADCASTD (32*b+4)(R10), Y5 \
+	VPBROADCASTD (32*b+8)(R10), Y6 \
+	VPBROADCASTD (32*b+12)(R10), Y7 \
+	DOT4(j)
+
+#define CLEAR1 \
+	VPXOR Y4, Y4, Y4 \
+	VPXOR Y5, Y5, Y5
+
+#define CLEAR4 \
+	CLEAR1 \
+	VPXOR Y6, Y6, Y6 \
+	VPXOR Y7, Y7, Y7
+
+#define CLEAN1(j) \
+	CLEAR1 \
+	DOT1(j)
+
+#define CLEAN4(j) \
+	CLEAR4 \
+	DOT4(j)
+
+#define DONE
+#define END(b)
+
+#define PAIR1(o) \
+	VPBROADCASTD o(R10), Y10 \
+	DPWSSD(8, 4) \
+	DPWSSD(9, 5)
+
+#define PAIR4(o) \
+	VPBROADCASTD (o+0)(R10), Y10 \
+	DPWSSD(8, 4) \
+	VPBROADCASTD (o+4)(R10), Y10 \
+	DPWSSD(8, 5) \
+	VPBROADCASTD (o+8)(R10), Y10 \
+	DPWSSD(8, 6) \
+	VPBROADCASTD (o+12)(R10), Y10 \
+	DPWSSD(8, 7)
+
+// func packed1Q4_0AVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed1Q4_0AVXVNNI(SB), NOSPLIT, $0-8
+	LOOP4(64, 8, 16, START1, DOT1, END, LOW1, HIGH1, HALVES1, TIMES1, ZERO1, STORE1, FINISH1, AHEAD1)
+
+// func packed4Q4_0AVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed4Q4_0AVXVNNI(SB), NOSPLIT, $0-8
+	LOOP4(512, 64, 128, START4, DOT4, END, LOW4, HIGH4, HALVES4, TIMES4, ZERO4, STORE4, FINISH4, AHEAD4)
+
+// func packed1Q8_0AVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed1Q8_0AVXVNNI(SB), NOSPLIT, $0-8
+	LOOP8(64, 8, START1, DOT1, END, BYTES1, HALVES1, SCALED1, ZERO1, STORE1, AHEAD1)
+
+// func packed4Q8_0AVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed4Q8_0AVXVNNI(SB), NOSPLIT, $0-8
+	LOOP8(512, 64, START4, DOT4, END, BYTES4, HALVES4, SCALED4, ZERO4, STORE4, AHEAD4)
+
+// func packed1Q4_KAVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed1Q4_KAVXVNNI(SB), NOSPLIT, $0-8
+	LOOP4K(64, 16, CLEAN1, DOT1, DONE, CLEAR1, PAIR1, MINS1, LOW1, HIGH1, SCALES1, NEGATED1, TIMES1, ZERO1, STORE1, FINISH1, AHEAD1)
+
+// func packed4Q4_KAVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed4Q4_KAVXVNNI(SB), NOSPLIT, $0-8
+	LOOP4K(512, 128, CLEAN4, DOT4, DONE, CLEAR4, PAIR4, MINS4, LOW4, HIGH4, SCALES4, NEGATED4, TIMES4, ZERO4, STORE4, FINISH4, AHEAD4)
+
+// func packed1Q6_KAVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed1Q6_KAVXVNNI(SB), NOSPLIT, $0-8
+	LOOP6K(128, 32, 32, START1, DOT1, END, DOT1, DONE, LOW1, HIGH1, LEFT1, RIGHT1, SCALES1, TIMES1, ZERO1, STORE1, FINISH1, AHEAD1)
+
+// func packed4Q6_KAVXVNNI(a *packedArgs)
+// Requires: AVX2, F16C, AVX-VNNI
+TEXT ·packed4Q6_KAVXVNNI(SB), NOSPLIT, $0-8
+	LOOP6K(1024, 256, 256, START4, DOT4, END, DOT4, DONE, LOW4, HIGH4, LEFT4, RIGHT4, SCALES4, TIMES4, ZERO4, STORE4, FINISH4, AHEAD4)
