@@ -220,14 +220,11 @@ func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string, run llm.A
 	if raw < 0 {
 		route = 1
 	}
-	if err := s.Prefill(ctx, j.routes[route]); err != nil {
-		return llm.Assessment{}, err
-	}
-	tasks, err := s.Score(ctx, j.tasks)
+	sets, err := s.ScoreSets(ctx, engine.Labels{After: j.routes[route], Labels: j.tasks})
 	if err != nil {
 		return llm.Assessment{}, err
 	}
-	best := 0
+	tasks, best := sets[0], 0
 	for i := range tasks {
 		if Tasks[i] == kind {
 			tasks[i] += j.weights.Kind
