@@ -64,14 +64,16 @@ type Sampler struct {
 	next   int           // where the ring continues once it is full
 	counts map[int32]int // of the tokens in recent
 
-	raw    []float32 // the row being sampled, a copy without the banned ids
-	logits []float32 // raw after the penalties and the mask; raw itself if there are neither
-	work   []float32 // the buffer behind logits when it is not raw
-	shown  []float32 // the row that Logprob and Top speak of: raw, or a copy with the mask
-	only   []float32 // the buffer behind shown when it is not raw
-	norm   float64   // log Σ exp(shown), NaN until somebody asks
-	cands  []candidate
-	top    []Token
+	raw   row     // the row being sampled, a copy without the banned ids
+	work  row     // raw after the penalties, the biases and the mask
+	only  row     // raw after the mask
+	from  *row    // what is sampled from: work, or raw if nothing changed it
+	shown *row    // what Logprob and Top speak of: raw, or only
+	norm  float64 // log Σ exp(shown), NaN until somebody asks
+	cands []candidate
+	spare []float32 // peaks being sorted out
+	sums  []float64 // by block
+	top   []Token
 }
 
 type candidate struct {
@@ -94,7 +96,7 @@ func New(cfg Config, vocab int, banned []int32) (*Sampler, error) {
 		cfg: cfg, banned: banned,
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x9e3779b97f4a7c15)),
 		counts: map[int32]int{},
-		raw:    make([]float32, vocab),
+		raw:    row{logits: make([]float32, vocab)},
 	}, nil
 }
 
@@ -140,17 +142,17 @@ func (s *Sampler) SampleMasked(logits []float32, allowed []uint64) (int32, error
 	if err := s.read(logits); err != nil {
 		return -1, err
 	}
-	if !s.edits() {
-		s.work = append(s.work[:0], s.raw...)
-		s.logits = s.work
+	if s.from == &s.raw {
+		s.work.copy(&s.raw)
+		s.from = &s.work
 	}
-	mask(s.logits, allowed)
+	s.work.mask(allowed)
 	if s.cfg.MaskedLogprobs {
-		s.only = append(s.only[:0], s.raw...)
-		mask(s.only, allowed)
-		s.shown = s.only
+		s.only.copy(&s.raw)
+		s.only.mask(allowed)
+		s.shown = &s.only
 	}
-	if math.IsInf(float64(s.logits[ArgMax(s.logits)]), -1) {
+	if _, best := s.from.best(); math.IsInf(float64(best), -1) {
 		return -1, ErrNoneAllowed
 	}
 	return s.choose(), nil
@@ -159,50 +161,27 @@ func (s *Sampler) SampleMasked(logits []float32, allowed []uint64) (int32, error
 // ErrNoneAllowed says that a mask allows no token that the model can write.
 var ErrNoneAllowed = errors.New("no token is allowed here")
 
-// mask sets the logits of tokens that are not allowed to -Inf.
-func mask(logits []float32, allowed []uint64) {
-	none := float32(math.Inf(-1))
-	for from := 0; from < len(logits); from += 64 {
-		word := uint64(0)
-		if w := from / 64; w < len(allowed) {
-			word = allowed[w]
-		}
-		if word == math.MaxUint64 {
-			continue
-		}
-		for i := range logits[from:min(from+64, len(logits))] {
-			if word>>i&1 == 0 {
-				logits[from+i] = none
-			}
-		}
-	}
-}
-
-// read takes a row of logits: raw without the banned ids, logits with the penalties.
+// read takes a row of logits: raw without the banned ids, work with the penalties.
 func (s *Sampler) read(logits []float32) error {
-	if len(logits) != len(s.raw) {
-		return fmt.Errorf("sampling from %d logits instead of %d", len(logits), len(s.raw))
+	if len(logits) != len(s.raw.logits) {
+		return fmt.Errorf("sampling from %d logits instead of %d", len(logits), len(s.raw.logits))
 	}
-	copy(s.raw, logits)
+	copy(s.raw.logits, logits)
 	for _, id := range s.banned {
-		if uint32(id) < uint32(len(s.raw)) {
-			s.raw[id] = float32(math.Inf(-1))
+		if uint32(id) < uint32(len(logits)) {
+			s.raw.logits[id] = float32(math.Inf(-1))
 		}
 	}
-	if !finite(s.raw) {
+	numbers := s.raw.measure()
+	if _, best := s.raw.best(); !numbers || math.IsInf(float64(best), 0) {
 		return errors.New("the model's output is not a number; the file may be damaged")
 	}
 	s.norm = math.NaN()
-	s.logits, s.shown = s.raw, s.raw
+	s.from, s.shown = &s.raw, &s.raw
 	if s.edits() {
-		s.work = append(s.work[:0], s.raw...)
-		s.logits = s.work
-		s.penalise()
-		for id, b := range s.cfg.Bias {
-			if uint32(id) < uint32(len(s.logits)) {
-				s.logits[id] += b
-			}
-		}
+		s.work.copy(&s.raw)
+		s.from = &s.work
+		s.edit()
 	}
 	return nil
 }
@@ -210,43 +189,56 @@ func (s *Sampler) read(logits []float32) error {
 // edits reports whether penalties or biases change the row.
 func (s *Sampler) edits() bool { return len(s.counts) > 0 || len(s.cfg.Bias) > 0 }
 
-// finite reports whether the highest logit is finite and none is a NaN.
-func finite(logits []float32) bool {
-	top := logits[ArgMax(logits)]
-	for _, l := range logits {
-		if l != l {
-			return false
-		}
-	}
-	return !math.IsInf(float64(top), 0)
-}
-
-func (s *Sampler) penalise() {
+// edit applies penalties and biases to work.
+func (s *Sampler) edit() {
+	w := &s.work
 	repeat := float32(cmp.Or(s.cfg.RepeatPenalty, 1))
 	for id, n := range s.counts {
-		if uint32(id) >= uint32(len(s.logits)) {
+		if uint32(id) >= uint32(len(w.logits)) {
 			continue
 		}
-		l := s.logits[id]
+		l := w.logits[id]
 		if l <= 0 {
 			l *= repeat
 		} else {
 			l /= repeat
 		}
-		s.logits[id] = l - float32(n)*float32(s.cfg.FrequencyPenalty) - float32(s.cfg.PresencePenalty)
+		w.logits[id] = l - float32(n)*float32(s.cfg.FrequencyPenalty) - float32(s.cfg.PresencePenalty)
+	}
+	for id, b := range s.cfg.Bias {
+		if uint32(id) < uint32(len(w.logits)) {
+			w.logits[id] += b
+		}
+	}
+	for id := range s.counts {
+		if uint32(id) < uint32(len(w.logits)) {
+			w.peak(int(id) / blockLen)
+		}
+	}
+	for id := range s.cfg.Bias {
+		if uint32(id) < uint32(len(w.logits)) {
+			w.peak(int(id) / blockLen)
+		}
 	}
 }
 
 func (s *Sampler) choose() int32 {
+	id, best := s.from.best()
 	if s.cfg.Temperature == 0 || s.cfg.TopK == 1 {
-		return ArgMax(s.logits)
+		return id
 	}
-	best := ArgMax(s.logits)
-	s.filter(float64(s.logits[best]))
+	floor := float32(math.Inf(-1))
+	if s.cfg.MinP > 0 {
+		floor = float32(float64(best) + math.Log(s.cfg.MinP))
+	}
+	if (s.cfg.TopK == 0 || s.cfg.TopK >= len(s.from.logits)) && (s.cfg.TopP == 0 || s.cfg.TopP == 1) {
+		return s.draw(id, best, floor)
+	}
+	s.filter(best, floor)
 	sum := 0.0
 	for i := range s.cands {
 		c := &s.cands[i]
-		c.p = math.Exp((float64(c.logit) - float64(s.logits[best])) / s.cfg.Temperature)
+		c.p = math.Exp((float64(c.logit) - float64(best)) / s.cfg.Temperature)
 		sum += c.p
 	}
 	at := s.rng.Float64() * sum
@@ -255,53 +247,87 @@ func (s *Sampler) choose() int32 {
 			return c.id
 		}
 	}
-	return best // rounding left a crumb
+	return id // rounding left a crumb
+}
+
+// draw chooses among the logits that are at least floor, of which id has the
+// highest, best. It needs no list of them: sums of blocks say in which one to look.
+func (s *Sampler) draw(id int32, best, floor float32) int32 {
+	r, scale := s.from, 1/s.cfg.Temperature
+	floor = max(floor, float32(float64(best)-negligible*s.cfg.Temperature))
+	if len(s.sums) != len(r.peaks) {
+		s.sums = make([]float64, len(r.peaks))
+	}
+	total := 0.0
+	for b, peak := range r.peaks {
+		s.sums[b] = 0
+		if peak < floor {
+			continue
+		}
+		for _, l := range r.block(b) {
+			if l >= floor {
+				s.sums[b] += exp(float64(l-best) * scale)
+			}
+		}
+		total += s.sums[b]
+	}
+	at := s.rng.Float64() * total
+	for b, sum := range s.sums {
+		if at >= sum {
+			at -= sum
+			continue
+		}
+		last := id
+		for i, l := range r.block(b) {
+			if l >= floor {
+				last = int32(b*blockLen + i)
+				if at -= exp(float64(l-best) * scale); at < 0 {
+					break
+				}
+			}
+		}
+		return last
+	}
+	return id // rounding left a crumb
 }
 
 // filter fills cands with what top-k, top-p and min-p leave of the logits, whose
-// highest is best. The order of cands depends only on the logits and the Config.
-func (s *Sampler) filter(best float64) {
-	floor := math.Inf(-1)
-	if s.cfg.MinP > 0 {
-		floor = best + math.Log(s.cfg.MinP)
-	}
-	k, topP := len(s.logits), s.cfg.TopP > 0 && s.cfg.TopP < 1
+// highest is best. Their order depends only on the logits and the Config. Floor is
+// min-p as a logit.
+func (s *Sampler) filter(best, floor float32) {
+	k, topP := len(s.from.logits), s.cfg.TopP > 0 && s.cfg.TopP < 1
 	if s.cfg.TopK > 0 {
 		k = min(k, s.cfg.TopK)
 	}
+	if s.spare == nil {
+		s.spare = make([]float32, 0, len(s.from.peaks))
+	}
 	switch {
-	case k < len(s.logits):
-		s.cands = selectTop(s.cands[:0], s.logits, k)
+	case k < len(s.from.logits):
+		s.cands = s.from.top(s.cands[:0], k, s.spare)
 		if topP {
 			sum := 0.0
 			for _, c := range s.cands {
-				sum += math.Exp(float64(c.logit) - best)
+				sum += math.Exp(float64(c.logit - best))
 			}
-			s.cutTopP(best + math.Log(sum))
+			s.cutTopP(float64(best) + math.Log(sum))
 		}
-	case topP: // few tokens usually reach P: look at the likeliest of them first
-		norm, _ := LogSumExp(s.logits)
-		for n := 256; ; n *= 8 {
-			s.cands = selectTop(s.cands[:0], s.logits, min(n, len(s.logits)))
-			if s.cutTopP(norm) || n >= len(s.logits) {
-				break
+	default: // few tokens usually reach P: look at the likeliest of them first
+		norm, _ := s.from.logSumExp(best)
+		s.cands = s.from.top(s.cands[:0], min(usualTopP, k), s.spare)
+		if !s.cutTopP(norm) {
+			s.cands = s.from.from(s.cands[:0], best-negligible)
+			for i := range s.cands {
+				s.cands[i].p = exp(float64(s.cands[i].logit - best))
 			}
+			s.cands = s.cands[:reach(s.cands, s.cfg.TopP*math.Exp(norm-float64(best)))]
 		}
-	default: // no order needed
-		s.cands = s.cands[:0]
-		for id, l := range s.logits {
-			if float64(l) >= floor && !math.IsInf(float64(l), -1) {
-				s.cands = append(s.cands, candidate{id: int32(id), logit: l})
-			}
-		}
-		return
 	}
-	n := 1
-	for n < len(s.cands) && float64(s.cands[n].logit) >= floor {
-		n++
-	}
-	s.cands = s.cands[:n]
+	s.cands = slices.DeleteFunc(s.cands, func(c candidate) bool { return c.logit < floor })
 }
+
+// usualTopP is how many tokens are sorted to see whether they reach P.
+const usualTopP = 256
 
 // cutTopP keeps the fewest of the sorted cands whose probabilities, exp(logit-norm),
 // reach TopP. It reports false, changing nothing, if all together do not.
@@ -316,67 +342,18 @@ func (s *Sampler) cutTopP(norm float64) bool {
 	return false
 }
 
-// byLogit orders likeliest first, lowest id on a tie.
-func byLogit(a, b candidate) int {
-	return cmp.Or(cmp.Compare(b.logit, a.logit), cmp.Compare(a.id, b.id))
-}
-
-// selectTop appends the k highest logits to dst as a sorted list. It keeps a
-// heap of k with the lowest on top: O(n + m log k), m the times the heap changes.
-func selectTop(dst []candidate, logits []float32, k int) []candidate {
-	base := len(dst)
-	for id, l := range logits {
-		if math.IsInf(float64(l), -1) || l != l {
-			continue
-		}
-		c := candidate{id: int32(id), logit: l}
-		h := dst[base:]
-		switch {
-		case len(h) < k:
-			dst = append(dst, c)
-			if h = dst[base:]; len(h) == k {
-				for i := k/2 - 1; i >= 0; i-- {
-					sink(h, i)
-				}
-			}
-		case k > 0 && byLogit(c, h[0]) < 0:
-			h[0] = c
-			sink(h, 0)
-		}
-	}
-	slices.SortFunc(dst[base:], byLogit)
-	return dst
-}
-
-// sink restores the heap order below h[i]: the least likely of all on top.
-func sink(h []candidate, i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			return
-		}
-		if child+1 < len(h) && byLogit(h[child+1], h[child]) > 0 {
-			child++
-		}
-		if byLogit(h[i], h[child]) >= 0 {
-			return
-		}
-		h[i], h[child] = h[child], h[i]
-		i = child
-	}
-}
-
 // Logprob returns the natural log-probability of id in the last row given to Sample.
 func (s *Sampler) Logprob(id int32) float64 {
-	if uint32(id) >= uint32(len(s.raw)) {
+	if uint32(id) >= uint32(len(s.raw.logits)) {
 		return math.Inf(-1)
 	}
-	return float64(s.shown[id]) - s.logSum()
+	return float64(s.shown.logits[id]) - s.logSum()
 }
 
 func (s *Sampler) logSum() float64 {
 	if math.IsNaN(s.norm) {
-		s.norm, _ = LogSumExp(s.shown)
+		_, best := s.shown.best()
+		s.norm, _ = s.shown.logSumExp(best)
 	}
 	return s.norm
 }
@@ -384,7 +361,10 @@ func (s *Sampler) logSum() float64 {
 // Top returns the n likeliest tokens of the last row given to Sample, likeliest
 // first. The result is valid until the next call.
 func (s *Sampler) Top(n int) []Token {
-	s.cands = selectTop(s.cands[:0], s.shown, n)
+	if s.spare == nil {
+		s.spare = make([]float32, 0, len(s.raw.peaks))
+	}
+	s.cands = s.shown.top(s.cands[:0], n, s.spare)
 	s.top = s.top[:0]
 	for _, c := range s.cands {
 		s.top = append(s.top, Token{c.id, float64(c.logit) - s.logSum()})
@@ -401,21 +381,4 @@ func ArgMax(logits []float32) int32 {
 		}
 	}
 	return int32(best)
-}
-
-// LogSumExp returns log Σ exp(logits[i]). It reports false if that is not finite.
-func LogSumExp(logits []float32) (float64, bool) {
-	if len(logits) == 0 {
-		return 0, false
-	}
-	top := logits[ArgMax(logits)]
-	sum := 0.0
-	for _, l := range logits {
-		// Below e⁻⁸⁸ of the top nothing reaches the sum's last bit even 2³² times over.
-		if d := l - top; d > -88 || d != d {
-			sum += math.Exp(float64(d))
-		}
-	}
-	norm := float64(top) + math.Log(sum)
-	return norm, !math.IsNaN(norm) && !math.IsInf(norm, 0)
 }

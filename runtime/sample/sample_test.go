@@ -237,6 +237,7 @@ func TestSampleDoesNotAllocate(t *testing.T) {
 	row := randomLogits(4096, 1)
 	for name, cfg := range map[string]Config{
 		"greedy": {}, "all": {Temperature: 0.3, MinP: 0.15, RepeatPenalty: 1.05}, "top": {Temperature: 1, TopK: 50, TopP: 0.9},
+		"plain": {Temperature: 1}, "top-p": {Temperature: 1, TopP: 0.9},
 	} {
 		s, err := New(cfg, len(row), nil)
 		if err != nil {
