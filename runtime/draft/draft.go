@@ -13,8 +13,9 @@ const (
 	longest  = 8 // from where more do not make it better
 )
 
-// Lookup appends to dst the tokens, at most n, that followed the latest of the
-// best earlier occurrences of the end of history; none if nothing like it occurred.
+// Lookup appends to dst the n tokens that followed the latest of the best earlier
+// occurrences of the end of history, which goes on with what is guessed: so a
+// repetition is repeated. It appends none if nothing like the end occurred.
 func Lookup(dst, history []int32, n int) []int32 {
 	end := len(history) - 1
 	if end < shortest || n < 1 {
@@ -39,7 +40,15 @@ func Lookup(dst, history []int32, n int) []int32 {
 	if at == 0 {
 		return dst
 	}
-	return append(dst, history[at:min(at+n, len(history))]...)
+	from := len(dst)
+	for i := range n {
+		if at+i < len(history) {
+			dst = append(dst, history[at+i])
+		} else {
+			dst = append(dst, dst[from+at+i-len(history)])
+		}
+	}
+	return dst
 }
 
 // Odds estimates how likely a guessed token is right, for one sequence. The zero

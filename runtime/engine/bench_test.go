@@ -34,32 +34,50 @@ func benchPrompt(n, seed int) []int32 {
 	return prompt
 }
 
-// BenchmarkAnswers writes answers of 64 tokens after prompts of 128, n at a time:
-// what a client gets, sampling and all.
+// BenchmarkAnswers writes answers of 64 tokens, n at a time: what clients get,
+// sampling and all, from the first step that has all n to the last. Computing is
+// the share of that time that is spent in steps, width how many answers they hold.
 func BenchmarkAnswers(b *testing.B) {
 	for _, n := range []int{1, 4, 16} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			m := openBench(b, Options{DisableDrafts: true, Cache: -1})
+			type total struct {
+				tokens, steps   int
+				time, computing time.Duration
+			}
+			var from time.Time
+			var now, whole, sum total // since from; until the last step with all n; of all runs
+			m := openBench(b, Options{DisableDrafts: true, Cache: -1, OnStep: func(s Step) {
+				if from.IsZero() {
+					if s.Answers == n {
+						from = time.Now()
+					}
+					return
+				}
+				now.tokens += s.Tokens
+				now.steps++
+				now.computing += s.Duration
+				if now.time = time.Since(from); s.Answers == n {
+					whole = now
+				}
+			}})
 			m.unused = append(m.unused, m.tok.EOGs()...)
-			var decode time.Duration
 			for b.Loop() {
 				var wg sync.WaitGroup
-				var mu sync.Mutex
+				from, now, whole = time.Time{}, total{}, total{}
 				for i := range n {
 					wg.Go(func() {
-						r := Request{Prompt: benchPrompt(128, i), MaxTokens: 64, Sampling: sample.Config{Temperature: 0.3, MinP: 0.15, RepeatPenalty: 1.05, Seed: uint64(i)}}
-						res, err := m.Generate(b.Context(), r, func(Chunk) error { return nil })
-						if err != nil {
+						r := Request{Prompt: benchPrompt(16, i), MaxTokens: 64, Sampling: sample.Config{Temperature: 0.3, MinP: 0.15, RepeatPenalty: 1.05, Seed: uint64(i)}}
+						if _, err := m.Generate(b.Context(), r, func(Chunk) error { return nil }); err != nil {
 							b.Error(err)
 						}
-						mu.Lock()
-						decode += res.Decode
-						mu.Unlock()
 					})
 				}
 				wg.Wait()
+				sum = total{sum.tokens + whole.tokens, sum.steps + whole.steps, sum.time + whole.time, sum.computing + whole.computing}
 			}
-			b.ReportMetric(float64(n*63*b.N)/(decode.Seconds()/float64(n)), "decoded/s")
+			b.ReportMetric(float64(sum.tokens)/sum.time.Seconds(), "decoded/s")
+			b.ReportMetric(sum.computing.Seconds()/sum.time.Seconds(), "computing")
+			b.ReportMetric(float64(sum.tokens)/float64(sum.steps), "width")
 		})
 	}
 }
@@ -94,28 +112,32 @@ func BenchmarkPrefix(b *testing.B) {
 	}
 }
 
-// BenchmarkDrafts copies a list, as an extraction does: the prompt's text comes
-// again in the answer. Guessing is forced to be right by a bias-free trick: the
-// answer is forced by nothing, so with random weights it shows the cost only.
+// BenchmarkDrafts writes answers with and without guessing: one that repeats
+// itself, where all guesses are right, and one in which three tokens alternate at
+// random, where most are wrong. What they say is brought about by biases.
 func BenchmarkDrafts(b *testing.B) {
-	for _, off := range []bool{true, false} {
-		b.Run(map[bool]string{true: "off", false: "on"}[off], func(b *testing.B) {
-			m := openBench(b, Options{DisableDrafts: off, Cache: -1})
-			m.unused = append(m.unused, m.tok.EOGs()...)
-			var decode time.Duration
-			drafted, accepted := 0, 0
-			for b.Loop() {
-				res, err := m.Generate(b.Context(), Request{Prompt: benchPrompt(512, 1), MaxTokens: 128}, func(Chunk) error { return nil })
-				if err != nil {
-					b.Fatal(err)
+	for _, tt := range []struct {
+		name string
+		bias map[int32]float32
+	}{{"right", map[int32]float32{50: 100}}, {"wrong", map[int32]float32{50: 100, 60: 100, 70: 100}}} {
+		for _, off := range []bool{true, false} {
+			b.Run(tt.name+map[bool]string{true: "-off", false: "-on"}[off], func(b *testing.B) {
+				m := openBench(b, Options{DisableDrafts: off, Cache: -1})
+				var decode time.Duration
+				drafted, accepted := 0, 0
+				for b.Loop() {
+					res, err := m.Generate(b.Context(), Request{Prompt: benchPrompt(64, 1), MaxTokens: 128, Sampling: sample.Config{Temperature: 1, Seed: 1, Bias: tt.bias}}, func(Chunk) error { return nil })
+					if err != nil {
+						b.Fatal(err)
+					}
+					decode += res.Decode
+					drafted += res.Drafted
+					accepted += res.Accepted
 				}
-				decode += res.Decode
-				drafted += res.Drafted
-				accepted += res.Accepted
-			}
-			b.ReportMetric(float64(127*b.N)/decode.Seconds(), "decoded/s")
-			b.ReportMetric(float64(accepted)/float64(max(1, drafted)), "right")
-			b.ReportMetric(float64(drafted)/float64(b.N), "guessed")
-		})
+				b.ReportMetric(float64(127*b.N)/decode.Seconds(), "decoded/s")
+				b.ReportMetric(float64(accepted)/float64(max(1, drafted)), "right")
+				b.ReportMetric(float64(drafted)/float64(b.N), "guessed")
+			})
+		}
 	}
 }
