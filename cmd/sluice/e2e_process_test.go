@@ -23,7 +23,7 @@ import (
 const patience = 10 * time.Second
 
 // buildBinary compiles the real binary once.
-func buildBinary(t *testing.T) string {
+func buildBinary(t testing.TB) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "sluice")
 	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
@@ -77,7 +77,7 @@ func (o *output) String() string {
 var bannerLine = regexp.MustCompile(`gateway (http://\S+)/v1\s+admin (http://\S+)`)
 
 // start runs sluice with args until the test ends, and waits until it listens.
-func start(t *testing.T, name, bin string, env []string, args ...string) *process {
+func start(t testing.TB, name, bin string, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{name: name, exited: make(chan struct{}), want: map[string]expected{}, client: &http.Client{Timeout: patience}}
 	p.cmd = exec.Command(bin, append([]string{"serve"}, args...)...)
@@ -132,7 +132,7 @@ func (p *process) dead() bool {
 }
 
 // stop ends the process as an operator would, and kills it when it does not listen.
-func (p *process) stop(t *testing.T, within time.Duration) {
+func (p *process) stop(t testing.TB, within time.Duration) {
 	t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -145,7 +145,7 @@ func (p *process) stop(t *testing.T, within time.Duration) {
 }
 
 // eventually polls until ok returns nil, and fails when it does not in time.
-func eventually(t *testing.T, what string, ok func() error) {
+func eventually(t testing.TB, what string, ok func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -181,7 +181,7 @@ type result struct {
 }
 
 // sluice runs a command to its end.
-func sluice(t *testing.T, bin string, args ...string) result {
+func sluice(t testing.TB, bin string, args ...string) result {
 	t.Helper()
 	c := exec.Command(bin, args...)
 	c.Env = cleanEnv()

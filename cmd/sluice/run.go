@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -12,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"runtime"
 	"strings"
 	"time"
 
@@ -59,8 +61,9 @@ type base struct {
 	mac     []byte
 }
 
-// openBase loads the models and the judge.
-func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error) {
+// openBase loads the models and the judge. Models use cores cores where the
+// configuration does not say how many.
+func openBase(ctx context.Context, cfg *Config, cores int, log *slog.Logger) (*base, error) {
 	b := &base{decided: router.NewDecided()}
 	var files []local.ModelFile
 	for _, m := range cfg.Local.Models {
@@ -74,7 +77,7 @@ func openBase(ctx context.Context, cfg *Config, log *slog.Logger) (*base, error)
 		files = append(files, f)
 	}
 	var err error
-	if b.local, err = local.Open(local.Config{Models: files, Threads: cfg.Local.Threads, Queue: cfg.Local.Queue, HideSchema: cfg.Local.Hide, Log: log}); err != nil {
+	if b.local, err = local.Open(local.Config{Models: files, Threads: cmp.Or(cfg.Local.Threads, cores), Queue: cfg.Local.Queue, HideSchema: cfg.Local.Hide, Log: log}); err != nil {
 		return nil, err
 	}
 	id := "local/" + cfg.Judge.Model
@@ -403,7 +406,7 @@ type assembled struct {
 
 // assemble builds everything but what writes.
 func assemble(ctx context.Context, cfg *Config, log *slog.Logger) (*assembled, error) {
-	b, err := openBase(ctx, cfg, log)
+	b, err := openBase(ctx, cfg, runtime.GOMAXPROCS(0), log)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -86,7 +87,7 @@ func serve(ctx context.Context, f flags, cfg *Config, stderr io.Writer) (err err
 		return fmt.Errorf("the ledger: %w", err)
 	}
 	defer func() { err = errors.Join(err, g.ledger.Close()) }()
-	if g.base, err = openBase(ctx, cfg, g.log); err != nil {
+	if g.base, err = openBase(ctx, cfg, leaveRoom(), g.log); err != nil {
 		return usageError{err}
 	}
 	defer g.base.close()
@@ -108,6 +109,19 @@ func serve(ctx context.Context, f flags, cfg *Config, stderr io.Writer) (err err
 	g.now.Store(b)
 	banner(stderr, g, data.Addr(), admin.Addr(), time.Since(started))
 	return g.listenAndServe(ctx, data, admin)
+}
+
+// leaveRoom makes a place for the gateway's own goroutines beside those of the
+// models, and returns how many cores there are. A model at work has a goroutine on
+// each core for milliseconds at a time, in which Go's scheduler looks at the
+// network every ten milliseconds at best; a thread of its own is woken by the
+// system, which shares the cores fairly. GOMAXPROCS in the environment has its way.
+func leaveRoom() (cores int) {
+	cores = runtime.GOMAXPROCS(0)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(cores + 1)
+	}
+	return cores
 }
 
 // listenAndServe serves both listeners until ctx ends, then drains.

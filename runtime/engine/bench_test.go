@@ -11,13 +11,17 @@ import (
 	"github.com/sluice-ai/sluice/runtime/sample"
 )
 
-var benchModel = flag.String("model", "", "GGUF file to measure instead of a tiny model")
+var (
+	benchModel   = flag.String("model", "", "GGUF file to measure instead of a tiny model")
+	benchThreads = flag.Int("threads", 0, "cores that it uses; 0 is all")
+)
 
 func openBench(b *testing.B, o Options) *Model {
 	b.Helper()
 	if *benchModel == "" {
 		return openTiny(b, o)
 	}
+	o.Threads = *benchThreads
 	m, err := Open(*benchModel, o)
 	if err != nil {
 		b.Fatal(err)
