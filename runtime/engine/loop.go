@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,12 @@ func (s *stopSign) Err() error {
 }
 
 // run is the model's loop: it does all steps, one after the other, until Close.
+// It keeps its thread. Owners run between the steps, on whatever threads there
+// are; a step that then goes on in another thread than the one before is apt to
+// share a core with its own worker, while the other core is idle, until the
+// system notices some milliseconds later.
 func (m *Model) run() {
+	runtime.LockOSThread()
 	defer close(m.stopped)
 	m.mu.Lock()
 	defer m.mu.Unlock()

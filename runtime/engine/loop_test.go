@@ -107,11 +107,15 @@ func TestSessionsGoFirst(t *testing.T) {
 
 // Answers are written in steps they share, and each is what it would be alone.
 func TestBatchedAnswers(t *testing.T) {
-	var mu sync.Mutex
+	var m *Model
 	width := map[int]int{}
-	m := openTiny(t, Options{OnStep: func(s Step) {
-		mu.Lock()
-		defer mu.Unlock()
+	together := false
+	m = openTiny(t, Options{OnStep: func(s Step) {
+		for began := time.Now(); together && time.Since(began) < 10*time.Second; time.Sleep(time.Millisecond) {
+			if now := m.Stats(); now.Running+now.Waiting == 12 { // all have come before the first goes on
+				together = false
+			}
+		}
 		width[s.Answers]++
 	}})
 	request := func(i int) Request {
@@ -122,6 +126,7 @@ func TestBatchedAnswers(t *testing.T) {
 		want[i], _, _ = generate(t, m, request(i))
 	}
 	clear(width)
+	together = true
 	var wg sync.WaitGroup
 	for i := range want {
 		wg.Go(func() {
