@@ -1,9 +1,14 @@
 // Sluice and llama.cpp (through node-llama-cpp's prebuilt binaries) on the same files, by turns. speed.sh calls it.
 //
-//   node speed.mjs --models FOLDER --raw FILE [--files NAME,…] [--rounds N] [--threads N] [--rows ROW,…] [--report]
+//   node speed.mjs --models FOLDER --raw FILE [--files NAME,…] [--rounds N] [--threads N] [--rows ROW,…] [--own] [--report]
 //
 // Each measurement is a process of its own. Llama.cpp's settings are tried out first, for each file, and the best of
 // them are used for each row. Every result is a line of the raw file; the report is made from all lines in it.
+//
+// With --own, and llama.cpp's own programs at hand, the binding is asked only what they cannot tell.
+//
+// What a virtual machine gets of its host changes: memory was seen to be read at 33 GB/s and, seconds later, at 62. So
+// the rooflines are measured before and after each round, and a round between which they differ does not count.
 
 import {execFileSync, spawn} from "node:child_process";
 import {appendFileSync, existsSync, readFileSync, readdirSync} from "node:fs";
@@ -11,14 +16,14 @@ import os from "node:os";
 import path from "node:path";
 import {fileURLToPath} from "node:url";
 
-const rows = ["prefill", "decode", "batch4", "batch16", "contended", "start", "cold_start", "load", "rss"];
+const rows = ["prefill", "decode", "batch4", "batch16", "contended", "start", "cold_start", "load", "rss", "judge", "ttft"];
 const args = parse(process.argv.slice(2));
 
 function parse(argv) {
     const out = {rounds: 3, threads: 2, rows: rows.filter((r) => r !== "cold_start" || existsSync("/bin/dd"))};
     for (let i = 0; i < argv.length; i++) {
         const name = argv[i].replace(/^--/, "");
-        if (["report", "tune"].includes(name)) {
+        if (["report", "tune", "own"].includes(name)) {
             out[name] = true;
             continue;
         }
@@ -104,12 +109,8 @@ async function worker(file, s) {
         out.tuned = [];
         for (const c of s.tune) {
             const got = {...c};
-            for (const row of ["prefill", "decode"]) {
-                got[row] = 0;
-                const repeat = row === "prefill" && c.prefillOnly === false ? 0 : 2;
-                for (let i = 0; i < repeat; i++)
-                    got[row] = Math.max(got[row], await once(c, per[row]));
-            }
+            for (const row of ["prefill", "decode"])
+                got[row] = await once(c, per[row]);
             if (c.batch16)
                 got.batch16 = await together(c, 16);
             out.tuned.push(got);
@@ -201,8 +202,10 @@ function tune(name, file) {
     const some = [];
     for (const batch of [512, 2048])
         for (const flash of [true, false])
-            some.push({threads: t, batch, flash, batch16: true});
-    some.push({threads: 1, batch: 512, flash: true});
+            some.push({threads: t, batch, flash, batch16: batch === 512});
+    if (t > 1)
+        some.push({threads: t - 1, batch: 512, flash: true});
+    some.unshift(some[0]); // the first one warms up
     const plain = {threads: t, batch: 512, flash: true, mmap: true, mlock: false};
     const tuned = llama(file, {...plain, tune: some}).tuned;
     const best = {};
@@ -225,27 +228,36 @@ function pick(list, by, sign) {
     return {mmap: m.mmap, mlock: m.mlock};
 }
 
-function round(name, file, best) {
+// owned reports whether llama.cpp's own programs alone are asked for a row.
+function owned(row) {
+    return args.own && (row.startsWith("batch") ? process.env.LLAMA_BATCHED_BENCH : process.env.LLAMA_BENCH);
+}
+
+async function round(name, file, best) {
     const t = args.threads;
     const want = (row) => args.rows.includes(row);
     const drop = () => execFileSync("dd", [`if=${file}`, "iflag=nocache", "count=0", "status=none"]);
 
-    const ours = ["models", "bench", file, "--json", "--repeat", "1", "--threads", String(t), "--rows",
-        ["start", "prefill", "decode", "batch4", "batch16", "ttft", "judge"].filter((r) => want(r) || !rows.includes(r)).join(",")];
+    const id = new Date().toISOString();
+    const before = roofline();
+    const own = ["start", "prefill", "decode", "batch4", "batch16", "ttft", "judge"].filter(want);
+    if (want("rss") && !want("decode"))
+        own.push("decode");
+    const ours = ["models", "bench", file, "--json", "--repeat", "1", "--threads", String(t), "--rows", own.join(",") || "judge"];
     if (want("contended"))
         ours.push("--contend", String(t));
     if (want("cold_start"))
         ours.push("--cold");
     const s = JSON.parse(ask([process.env.SLUICE, ...ours]));
-    keep({who: "sluice", file: name, values: Object.fromEntries(Object.entries(s.samples).map(([k, v]) => [k, v[0]])), file_bytes: s.file_bytes});
+    keep({who: "sluice", round: id, file: name, values: Object.fromEntries(Object.entries(s.samples).map(([k, v]) => [k, v[0]])), file_bytes: s.file_bytes});
 
     const settings = {...best.decode, ...best.load, start: best.decode, rows: {}};
     for (const [row, from] of [["decode", "decode"], ["prefill", "prefill"], ["batch4", "batch16"], ["batch16", "batch16"]])
-        if (want(row))
+        if (want(row) && !owned(row))
             settings.rows[row] = best[from];
-    if (want("contended"))
-        settings.rows.contended = {...best.decode, spin: t};
-    const {release, ...values} = llama(file, settings);
+    if (want("contended") && !owned("contended"))
+        settings.rows.contended = {...best.decode, threads: t, spin: t};
+    const {release, ...values} = Object.keys(settings.rows).length > 0 ? llama(file, settings) : {};
     if (want("cold_start")) {
         drop();
         values.cold_start = llama(file, {...best.decode, ...best.start}).start;
@@ -254,25 +266,44 @@ function round(name, file, best) {
         values.start = llama(file, {...best.decode, ...best.start}).start;
     if (want("rss"))
         values.rss_least = llama(file, {...best.decode, ...best.memory, rows: {decode: best.decode}}).rss;
-    keep({who: "llama.cpp", file: name, release, values});
+    if (Object.keys(values).length > 0)
+        keep({who: "llama.cpp", round: id, file: name, release, values});
 
-    const own = {};
-    if (process.env.LLAMA_BENCH && (want("prefill") || want("decode"))) {
+    const its = {};
+    if (process.env.LLAMA_BENCH && ["prefill", "decode", "contended"].some(want)) {
         const flash = (row) => ["-fa", best[row].flash ? "on" : "off"];
-        const bench = (row, extra) => JSON.parse(ask([process.env.LLAMA_BENCH, "-m", file, "-t", String(t), "-r", "1", "-o", "json", ...flash(row), ...extra]))[0].avg_ts;
+        const bench = (row, extra, threads = String(t)) => Math.max(...JSON.parse(ask([process.env.LLAMA_BENCH, "-m", file, "-t", threads, "-r", "1", "-o", "json",
+            ...flash(row), ...extra])).map((v) => v.avg_ts));
+        const each = Array.from({length: t}, (_, i) => i + 1).join(",");
         if (want("prefill"))
-            own.prefill = bench("prefill", ["-p", "512", "-n", "0", "-b", "2048", "-ub", String(Math.min(best.prefill.batch, 512))]);
+            its.prefill = bench("prefill", ["-p", "512", "-n", "0", "-b", "2048", "-ub", String(Math.min(best.prefill.batch, 512))]);
         if (want("decode"))
-            own.decode = bench("decode", ["-p", "0", "-n", "64"]);
+            its.decode = bench("decode", ["-p", "0", "-n", "64"], each);
+        if (want("contended")) {
+            const alone = bench("decode", ["-p", "0", "-n", "32"], each);
+            const stop = await spinners(t);
+            its.contended = bench("decode", ["-p", "0", "-n", "32"], each);
+            stop();
+            its.contended_share = its.contended / alone;
+        }
     }
     if (process.env.LLAMA_BATCHED_BENCH && (want("batch4") || want("batch16"))) {
         const text = ask([process.env.LLAMA_BATCHED_BENCH, "-m", file, "-c", "4096", "-b", "2048", "-ub", "512", "-npp", "128", "-ntg", "32", "-npl", "4,16",
             "-t", String(t), "-tb", String(t), "-fa", best.batch16.flash ? "on" : "off"]);
         for (const row of text.split("\n").filter((l) => /^\|\s+\d/.test(l)).map((l) => l.split("|").map((v) => Number(v.trim()))))
-            own[`batch${row[3]}`] = row[8];
+            its[`batch${row[3]}`] = row[8];
     }
-    if (Object.keys(own).length > 0)
-        keep({who: "llama.cpp's own", file: name, values: own});
+    if (Object.keys(its).length > 0)
+        keep({who: "llama.cpp's own", round: id, file: name, values: its});
+    const after = roofline();
+    const far = (a, b, most) => Math.max(a, b) / Math.min(a, b) > most;
+    keep({who: "machine", round: id, file: name, before, after,
+        steady: !far(before.int8_gmacs, after.int8_gmacs, 1.1) && !far(before.read_gbps, after.read_gbps, 1.3)});
+}
+
+// roofline measures what the machine gives at the moment.
+function roofline() {
+    return JSON.parse(ask([process.env.SLUICE, "models", "bench", "embedded", "--json", "--repeat", "1", "--rows", "judge", "--threads", String(args.threads)])).roofline;
 }
 
 // --- the report ---
@@ -285,7 +316,9 @@ const digits = (v) => v >= 99.5 ? v.toFixed(0) : v >= 9.95 ? v.toFixed(1) : v.to
 const shown = (v, scale) => v.length === 0 ? "–" : `${digits(median(v) * scale)} (${digits(Math.min(...v) * scale)}–${digits(Math.max(...v) * scale)})`;
 
 function report() {
-    const all = lines();
+    const every = lines();
+    const unsteady = new Set(every.filter((l) => l.who === "machine" && !l.steady).map((l) => l.round));
+    const all = every.filter((l) => !unsteady.has(l.round));
     const sample = (who, file, row) => all.filter((l) => l.who === who && l.file === file).map((l) => l.values[row]).filter((v) => v > 0);
     const names = [...new Set(all.filter((l) => l.who === "sluice").map((l) => l.file))];
     const table = (title, row, scale, better, reach) => {
@@ -297,7 +330,8 @@ function report() {
                 continue;
             const [by, best] = theirs.reduce((a, b) => better * median(b[1]) > better * median(a[1]) ? b : a);
             const ratio = median(ours) / median(best);
-            const enough = reach === undefined ? "" : better * (ratio - reach) >= 0 ? `≥ ${reach}`.replace("≥", better > 0 ? "≥" : "≤") : `below ${reach}`.replace("below", better > 0 ? "below" : "above");
+            const reached = better * (ratio - reach) >= 0;
+            const enough = reach === undefined ? "" : `${reached ? "reaches" : "misses"} ${reach}`;
             console.log(`| ${file} | ${shown(ours, scale)} | ${shown(best, scale)} | ${ratio.toFixed(2)} | ${[enough, theirs.length > 1 ? by : ""].filter(Boolean).join(", ")} |`);
         }
     };
@@ -331,7 +365,7 @@ function report() {
                 + `; start ${memory(best.start)}; memory ${memory(best.memory)}; speed ${memory(best.load)}`);
     }
     const release = all.findLast((l) => l.release)?.release;
-    console.log(`\nllama.cpp ${release ?? "?"} through node-llama-cpp 3.22.1; medians of ${Math.max(...names.map((n) => sample("sluice", n, "load").length))} rounds, least and greatest in brackets.`);
+    console.log(`\nllama.cpp ${release ?? "?"} through node-llama-cpp 3.22.1; medians of rounds, least and greatest in brackets; ${unsteady.size} rounds left out, for the machine changed.`);
 }
 
 const memory = (m) => m.mlock ? "mlock" : m.mmap ? "mmap" : "no mmap";
@@ -355,7 +389,7 @@ for (const name of names)
 for (let r = 1; r <= (args.tune ? 0 : args.rounds); r++) {
     for (const name of names) {
         console.error(`${name}: round ${r} of ${args.rounds}`);
-        round(name, path.join(args.models, name + ".gguf"), tuned[name].best);
+        await round(name, path.join(args.models, name + ".gguf"), tuned[name].best);
     }
 }
 if (!args.tune)
