@@ -13,6 +13,10 @@ func havePacked(t quant.Type) bool {
 	return false
 }
 
+func haveRepack(quant.Type) bool { return false }
+
+func repack(*packArgs, quant.Type) { panic("kernel: no routine to repack") }
+
 // packed sets a.dst to the product of a panel of type t and width columns: 1, in the
 // plain layout, or 4 or 8 of a group.
 func packed(a *packedArgs, t quant.Type, width int) {
