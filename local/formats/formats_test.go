@@ -146,6 +146,12 @@ func TestFaithful(t *testing.T) {
 		{`{"a": "it's"}`, `'a': 'it\'s'`, true},
 		{`{"a": true}`, `a`, true},
 		{`{"b": 1}`, `a 1`, false},
+		{`{"a": "Rom"}`, `a: Rome`, false},
+		{`{"a": "Rome, Italy"}`, `a: 'Rome,  Italy'`, true},
+		{`{"n": 3}`, `n: 13`, false},
+		{`{"n": 3}`, `n: 13, m: 3`, true},
+		{`{"都": "東京"}`, `都は東京です`, true},
+		{`{"a": ""}`, `a`, true},
 	} {
 		if got := faithful(tt.document, tt.source); got != tt.want {
 			t.Errorf("faithful(%q, %q) = %v", tt.document, tt.source, got)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/runtime/chat"
@@ -72,9 +74,10 @@ func (c *Checker) restate(ctx context.Context, req *llm.Request, schema json.Raw
 	return document, ok
 }
 
-// faithful reports whether every text and number of document, JSON, stands in source.
+// faithful reports whether every text and number of document, JSON, stands in
+// source as a whole: not as a part of another word or number.
 func faithful(document, source string) bool {
-	source = squeeze(source)
+	source = plain(source)
 	d := json.NewDecoder(strings.NewReader(document))
 	d.UseNumber()
 	for {
@@ -87,24 +90,49 @@ func faithful(document, source string) bool {
 		}
 		switch t := t.(type) {
 		case string:
-			if !strings.Contains(source, squeeze(t)) {
+			if !stands(source, plain(t)) {
 				return false
 			}
 		case json.Number:
-			if !strings.Contains(source, t.String()) {
+			if !stands(source, t.String()) {
 				return false
 			}
 		}
 	}
 }
 
-// squeeze returns s without what differs between two spellings of the same text:
-// case, white space, quotes and the backslashes of escapes.
-func squeeze(s string) string {
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t\r\n\"'\\", r) {
-			return -1
+// plain returns s without what differs between two spellings of the same text:
+// case, and how much white space, quotes and backslashes of escapes there are.
+func plain(s string) string {
+	s = strings.NewReplacer(`\n`, " ", `\t`, " ", `\r`, " ").Replace(strings.ToLower(s))
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'\\`“”", r) }), " ")
+}
+
+// stands reports whether text is in source with a border on either side.
+func stands(source, text string) bool {
+	for at := 0; at <= len(source)-len(text); {
+		n := strings.Index(source[at:], text)
+		if n < 0 {
+			return false
 		}
-		return r
-	}, strings.NewReplacer(`\n`, "", `\t`, "", `\r`, "").Replace(strings.ToLower(s)))
+		at += n
+		before, _ := utf8.DecodeLastRuneInString(source[:at])
+		first, size := utf8.DecodeRuneInString(text)
+		last, _ := utf8.DecodeLastRuneInString(text)
+		after, _ := utf8.DecodeRuneInString(source[at+len(text):])
+		if text == "" || !joined(before, first) && !joined(last, after) {
+			return true
+		}
+		at += size
+	}
+	return false
+}
+
+// joined reports whether a and b are two characters of one word or number. Scripts
+// that write no spaces have no such words.
+func joined(a, b rune) bool {
+	word := func(r rune) bool {
+		return unicode.IsDigit(r) || unicode.IsLetter(r) && !unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Hangul)
+	}
+	return word(a) && word(b)
 }
