@@ -136,7 +136,11 @@ func runSystems(ctx context.Context, stderr io.Writer, j *judging, cases []eval.
 	if err != nil {
 		return nil, err
 	}
-	systems := []eval.System{{Name: j.Name, Judgments: judged}, {Name: "keyword rules", Judgments: ruled}}
+	worded, err := eval.Run(ctx, eval.Words{}, cases, nil)
+	if err != nil {
+		return nil, err
+	}
+	systems := []eval.System{{Name: j.Name, Judgments: judged}, {Name: "keyword rules", Judgments: ruled}, {Name: "words, linear", Judgments: worded}}
 	control, err := openControl(ctx, j, seed)
 	if err != nil {
 		return nil, err

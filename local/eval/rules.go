@@ -12,6 +12,20 @@ import (
 // afternoon instead of training a model. It is the baseline that a judge has to beat.
 type Rules struct{}
 
+// Words judges by the n-grams of the hints alone: a linear model of a request's
+// wording, fitted on the same texts that nano learns from.
+type Words struct{}
+
+// Assess judges req. It always has a verdict, and tells no kinds of task apart.
+func (Words) Assess(_ context.Context, req *llm.Request) llm.Assessment {
+	odds := hints.NGrams(req.LastText())
+	a := llm.Assessment{PLocal: 1 / (1 + math.Exp(-odds)), Boundary: llm.Unsupported, By: "rule:words"}
+	if odds >= 0 {
+		a.Boundary = llm.Supported
+	}
+	return a
+}
+
 // Assess judges req. It always has a verdict.
 func (Rules) Assess(_ context.Context, req *llm.Request) llm.Assessment {
 	kind, odds, _ := hints.Of(req)

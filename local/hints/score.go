@@ -49,6 +49,7 @@ func Digest() string {
 	for _, f := range forms {
 		fmt.Fprintf(h, "%s %s %g %g\n", f.name, f.kind, f.odds, f.says)
 	}
+	h.Write(ngramsFile)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 

@@ -209,7 +209,9 @@ func (j *Judge) ask(ctx context.Context, req *llm.Request, dig string, run llm.A
 	info := j.model.Info()
 	raw := routes[0] - routes[1]
 	kind, hint, parts := hints.Of(req)
-	values := map[string]float64{"lfm2": raw*cmp.Or(info.JudgeScale, 1) + info.JudgeBias, "hints": hint}
+	values := map[string]float64{
+		"lfm2": raw*cmp.Or(info.JudgeScale, 1) + info.JudgeBias, "hints": hint, "ngrams": hints.NGrams(req.LastText()),
+	}
 	if run.Steps > 0 {
 		values["tool_errors"], values["tool_repeats"] = float64(run.Errors), float64(run.Repeats)
 	}

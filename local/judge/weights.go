@@ -61,7 +61,7 @@ var embedded []byte
 
 // names are the signals that exist, before and after an answer.
 var names = [2][]string{
-	{"lfm2", "hints", "tool_errors", "tool_repeats"},
+	{"lfm2", "hints", "ngrams", "tool_errors", "tool_repeats"},
 	{"chosen_mean", "chosen_weak", "repetition", "refusal", "empty", "cut", "broken", "other_script", "self_check"},
 }
 
