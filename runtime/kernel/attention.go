@@ -1,33 +1,150 @@
 package kernel
 
-import "math"
+import (
+	"math"
 
-// AttnScores sets dst[t] to scale * q·k[t], where key t is the len(q) elements
-// of k from t*stride on. It panics if k is too short for len(dst) keys, or stride
-// is negative.
-func AttnScores(dst, q, k []float32, stride int, scale float32) {
-	if len(dst) == 0 {
-		return
-	}
-	_ = k[:(len(dst)-1)*stride+len(q)]
-	scores(dst, q, k, max(0, stride), scale)
+	"github.com/sluice-ai/sluice/runtime/quant"
+)
+
+// An Attention computes softmax(q·kᵀ/√d)·v for some queries over the keys and
+// values of one head, a page at a time, reading each page once for all of them:
+//
+//	a.Begin(kv, d, rows)
+//	a.Query(row, q, seen)                    for every row
+//	a.Page(from, k, v)                       for every page, from = 0, KVPage, ...
+//	a.Result(row, dst)                       for every row
+//
+// A row's result depends on its query and the keys and values it sees alone, to
+// the last bit: not on the other rows, nor on what lies behind those keys.
+//
+// Its zero value is ready for Begin. It belongs to one goroutine at a time.
+//
+// # Definition
+//
+// Scores are dot products with log₂e/√d * q, their terms added in order, each key
+// and value being widened exactly to float32. For each page in turn, with top' the
+// larger of top, -Inf at first, and the page's scores,
+//
+//	p    = 2^(score - top')
+//	sum  = sum * 2^(top - top') + Σp
+//	o    = o * 2^(top - top') + Σ p*v         in the order of the keys
+//
+// and the result is o/sum. Machines differ in the order in which p are summed, in
+// the roundings of 2^x, and in whether a product is rounded before it is added.
+type Attention struct {
+	kv     quant.Type
+	d      int
+	q, o   []float32 // [rows][d]
+	top    []float32 // [rows]
+	sum    []float32 // [rows][sumLanes]
+	seen   []int     // [rows], as long as those in use
+	factor [attendRows]float32
+	keys   [attendRows]int
+	p      [attendRows * KVPage]float32
 }
 
-// AttnMix sets dst to the sum of p[t]*v[t], where value t is the len(dst)
-// elements of v from t*stride on. It panics if v is too short for len(p) values,
-// or stride is negative.
-func AttnMix(dst, p, v []float32, stride int) {
-	if len(p) > 0 {
-		_ = v[:(len(p)-1)*stride+len(dst)]
+const (
+	attendRows = 8  // queries that share a pass over a page
+	sumLanes   = 16 // parts in which a sum of p is kept
+)
+
+// Begin starts over with so many rows, queries of d elements that see keys and
+// values of type t.
+func (a *Attention) Begin(t quant.Type, d, rows int) {
+	a.kv, a.d = t, d
+	if rows > len(a.top) {
+		a.top, a.sum, a.seen = make([]float32, rows), make([]float32, rows*sumLanes), make([]int, rows)
 	}
-	mix(dst, p, v, max(0, stride))
+	if rows*d > len(a.q) {
+		a.q, a.o = make([]float32, rows*d), make([]float32, rows*d)
+	}
+	a.seen = a.seen[:rows]
+	clear(a.o[:rows*d])
+	clear(a.sum[:rows*sumLanes])
+	for i := range rows {
+		a.top[i] = float32(math.Inf(-1))
+	}
 }
 
-// RopeTable fills cos and sin, both of half the head's dimension, with the
-// angles pos * theta^(-i/len(cos)) of the rotary embedding.
-func RopeTable(cos, sin []float32, pos int, theta float64) {
-	for i := range cos {
-		s, c := math.Sincos(float64(pos) * math.Pow(theta, -float64(i)/float64(len(cos))))
+// Query sets a row's query, of d elements, which sees the first seen keys, at
+// least one. No row sees fewer than the row before it.
+func (a *Attention) Query(row int, q []float32, seen int) {
+	if row > 0 && seen < a.seen[row-1] || seen < 1 {
+		panic("kernel: Attention: rows out of order")
+	}
+	a.seen[row] = seen
+	scale := float32(math.Log2E / math.Sqrt(float64(a.d)))
+	for i, v := range q[:a.d] {
+		a.q[row*a.d+i] = v * scale
+	}
+}
+
+// Page adds the keys and values from key from on, a page of each, as [KVStoreKey]
+// and [KVStoreValue] lay them out. Pages come in order, beginning with 0. It panics
+// if one is too short.
+func (a *Attention) Page(from int, k, v []byte) {
+	size := KVPage * quant.RowBytes(a.kv, a.d)
+	k, v = k[:size], v[:size]
+	rows := len(a.seen)
+	for first := 0; first < rows; first += attendRows {
+		end := min(first+attendRows, rows)
+		row := first
+		for row < end && a.seen[row] <= from {
+			row++
+		}
+		for row < end {
+			n := 1
+			for 2*n <= end-row {
+				n *= 2
+			}
+			a.page(row, n, from, k, v)
+			row += n
+		}
+	}
+}
+
+// page adds a page to rows rows from row on, 1, 2, 4 or 8, which all see a key of it.
+func (a *Attention) page(row, rows, from int, k, v []byte) {
+	for i := range rows {
+		a.keys[i] = min(a.seen[row+i]-from, KVPage)
+	}
+	d, all := a.d, a.keys[0]
+	o := a.o[row*d:][:rows*d]
+	attendScores(a.kv, a.p[:], a.q[row*d:][:rows*d], k, rows, a.keys[rows-1])
+	attendWeights(a.p[:], a.keys[:rows], a.top[row:][:rows], a.sum[row*sumLanes:][:rows*sumLanes], a.factor[:rows])
+	attendMix(a.kv, o, a.factor[:rows], a.p[:], v, all)
+	for i := 1; i < rows; i++ {
+		if more := a.keys[i] - all; more > 0 {
+			a.factor[0] = 1
+			attendMix(a.kv, o[i*d:][:d], a.factor[:1], a.p[i*KVPage+all:], v[all*quant.RowBytes(a.kv, d):], more)
+		}
+	}
+}
+
+// Result sets dst, of d elements, to what a row mixed.
+func (a *Attention) Result(row int, dst []float32) {
+	var sum float32
+	for _, v := range a.sum[row*sumLanes:][:sumLanes] {
+		sum += v
+	}
+	copy(dst[:a.d], a.o[row*a.d:])
+	scale(1/sum, dst[:a.d])
+}
+
+// RopeFrequencies fills freq, half a head's dimension, with the angles that a
+// position adds in the rotary embedding: theta^(-i/len(freq)).
+func RopeFrequencies(freq []float64, theta float64) {
+	for i := range freq {
+		freq[i] = math.Pow(theta, -float64(i)/float64(len(freq)))
+	}
+}
+
+// RopeTable fills cos and sin, both as long as freq, with those of the angles
+// pos * freq.
+func RopeTable(cos, sin []float32, pos int, freq []float64) {
+	cos, sin = cos[:len(freq)], sin[:len(freq)]
+	for i, f := range freq {
+		s, c := math.Sincos(float64(pos) * f)
 		cos[i], sin[i] = float32(c), float32(s)
 	}
 }

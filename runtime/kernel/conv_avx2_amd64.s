@@ -71,28 +71,6 @@ pair:
 	VZEROUPPER
 	RET
 
-// func maxAVX2(x *float32, n int) float32
-// maxAVX2 returns the largest of n elements, a positive multiple of 8.
-// Requires: AVX2
-TEXT ·maxAVX2(SB), NOSPLIT, $0-20
-	MOVQ x+0(FP), SI
-	MOVQ n+8(FP), CX
-	VMOVUPS (SI), Y0
-max:
-	VMAXPS (SI), Y0, Y0
-	ADDQ $32, SI
-	SUBQ $8, CX
-	JG max
-	VEXTRACTF128 $1, Y0, X1
-	VMAXPS X1, X0, X0
-	VPERMILPS $0x4e, X0, X1
-	VMAXPS X1, X0, X0
-	VPERMILPS $0xb1, X0, X1
-	VMAXPS X1, X0, X0
-	VZEROUPPER
-	MOVSS X0, ret+16(FP)
-	RET
-
 // func scaleAVX2(a float32, x *float32, n int)
 // scaleAVX2 multiplies n elements by a, a positive multiple of 8.
 // Requires: AVX2

@@ -7,11 +7,24 @@ import (
 	"github.com/sluice-ai/sluice/runtime/quant"
 )
 
-// Keys and values are kept as rows of F32, F16 or Q8_0, one after the other, and
-// attention reads them as they are. F16 halves the memory and moves no score by
-// more than a rounding; Q8_0 takes about a quarter.
+// Keys and values of a head are kept in pages, as F32, F16 or Q8_0, and attention
+// reads them as they are. F16 halves the memory and moves no score by more than a
+// rounding; Q8_0 takes about a quarter.
+//
+// A page of values is KVPage rows, one after the other. A page of keys is groups of
+// 16, in which an element of all keys comes before the next element, so that one
+// vector holds it for all of them: [KVPage/16][d][16] numbers of F32 or F16; in
+// Q8_0 each group begins with the scales, [d/32][16] halves, and [d][16] int8 follow.
+// Both take the bytes of KVPage rows.
 
-// KVSupported reports whether rows of n elements can be kept as t.
+const (
+	// KVPage is how many keys, or values, of a head are kept together.
+	KVPage = 128
+
+	keyGroup = 16
+)
+
+// KVSupported reports whether keys and values of n elements can be kept as t.
 func KVSupported(t quant.Type, n int) bool {
 	switch t {
 	case quant.F32, quant.F16:
@@ -22,53 +35,83 @@ func KVSupported(t quant.Type, n int) bool {
 	return false
 }
 
-// KVStore writes x as one row of t. Numbers too large for F16 become its largest.
-// It panics if dst is too short or t is not one of the three.
-func KVStore(t quant.Type, dst []byte, x []float32) {
+// KVStoreKey writes x as key i of a page of t. Numbers too large for F16 become its
+// largest. It panics if the page is too short or t is not one of the three.
+func KVStoreKey(t quant.Type, page []byte, i int, x []float32) {
+	n, lane := len(x), i%keyGroup
+	size := quant.RowBytes(t, n) * keyGroup
+	group := page[i/keyGroup*size:][:size]
+	var buf [64]byte
+	switch t {
+	case quant.F32:
+		g := floatsOf(group)
+		for j, v := range x {
+			g[j*keyGroup+lane] = v
+		}
+	case quant.F16:
+		for len(x) > 0 {
+			part := min(32, len(x))
+			storeF16(buf[:2*part], x[:part])
+			for j := range part {
+				copy(group[2*(j*keyGroup+lane):][:2], buf[2*j:])
+			}
+			x, group = x[part:], group[2*part*keyGroup:]
+		}
+	case quant.Q8_0:
+		scales, ints := group[:n/32*2*keyGroup], group[n/32*2*keyGroup:]
+		for b := range n / 32 {
+			quant.QuantizeQ8_0(buf[:q8Bytes], x[32*b:][:32])
+			copy(scales[2*(b*keyGroup+lane):][:2], buf[:])
+			for j, v := range buf[2:q8Bytes] {
+				ints[(32*b+j)*keyGroup+lane] = v
+			}
+		}
+	default:
+		panic("kernel: no keys of that type")
+	}
+}
+
+// KVStoreValue writes x as one row of t, of which a page of values has KVPage.
+// Numbers too large for F16 become its largest. It panics if dst is too short or t
+// is not one of the three.
+func KVStoreValue(t quant.Type, dst []byte, x []float32) {
 	switch t {
 	case quant.F32:
 		copy(floatsOf(dst)[:len(x)], x)
 	case quant.F16:
 		storeF16(dst[:2*len(x)], x)
+	case quant.Q8_0:
+		quant.QuantizeQ8_0(dst[:quant.RowBytes(quant.Q8_0, len(x))], x)
 	default:
-		if err := quant.Quantize(quant.Q8_0, dst[:quant.RowBytes(quant.Q8_0, len(x))], x); err != nil || t != quant.Q8_0 {
-			panic("kernel: KVStore: no row of that type")
+		panic("kernel: no values of that type")
+	}
+}
+
+// KVKey sets x to key i of a page of t.
+func KVKey(t quant.Type, x []float32, page []byte, i int) {
+	n := len(x)
+	group := page[i/keyGroup*quant.RowBytes(t, n)*keyGroup:]
+	var wide [keyGroup]float32
+	for j := range x {
+		widenKeys(t, &wide, group, n, j)
+		x[j] = wide[i%keyGroup]
+	}
+}
+
+// widenKeys sets dst to element j of the keys of a group, keys having n elements.
+func widenKeys(t quant.Type, dst *[keyGroup]float32, group []byte, n, j int) {
+	switch t {
+	case quant.F32:
+		copy(dst[:], floatsOf(group)[j*keyGroup:][:keyGroup])
+	case quant.F16:
+		for i := range dst {
+			dst[i] = half(group[2*(j*keyGroup+i):])
 		}
-	}
-}
-
-// KVScores sets dst[i] to scale * q·k[i], where k holds at least len(dst) rows as
-// long as q. It panics if k is too short.
-func KVScores(t quant.Type, dst, q []float32, k []byte, scale float32) {
-	if len(dst) == 0 {
-		return
-	}
-	row := quant.RowBytes(t, len(q))
-	k = k[:len(dst)*row]
-	switch t {
-	case quant.F32:
-		AttnScores(dst, q, floatsOf(k), len(q), scale)
-	case quant.F16:
-		scoresF16(dst, q, k, scale)
 	default:
-		scoresQ8(dst, q, k, scale)
-	}
-}
-
-// KVMix sets dst to the sum of p[i]*v[i], where v holds at least len(p) rows as
-// long as dst. It panics if v is too short.
-func KVMix(t quant.Type, dst, p []float32, v []byte) {
-	row := quant.RowBytes(t, len(dst))
-	v = v[:len(p)*row]
-	switch t {
-	case quant.F32:
-		AttnMix(dst, p, floatsOf(v), len(dst))
-	case quant.F16:
-		clear(dst)
-		mixF16(dst, p, v)
-	default:
-		clear(dst)
-		mixQ8(dst, p, v)
+		scales, ints := group[j/32*2*keyGroup:], group[n/32*2*keyGroup+j*keyGroup:]
+		for i := range dst {
+			dst[i] = float32(int8(ints[i])) * half(scales[2*i:]) // exact
+		}
 	}
 }
 
@@ -80,60 +123,13 @@ func floatsOf(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }
 
-// The definitions.
-
-const maxF16 = 65504
+const (
+	maxF16  = 65504
+	q8Bytes = 34 // of a block of 32: a half, 32 int8
+)
 
 func storeF16Generic(dst []byte, x []float32) {
 	for i, v := range x {
 		binary.LittleEndian.PutUint16(dst[2*i:], quant.FloatToHalf(max(-maxF16, min(v, maxF16))))
-	}
-}
-
-func scoresF16Generic(dst, q []float32, k []byte, scale float32) {
-	for t := range dst {
-		row, sum := k[t*2*len(q):], float32(0)
-		for i, v := range q {
-			sum += float32(v * half(row[2*i:]))
-		}
-		dst[t] = scale * sum
-	}
-}
-
-func mixF16Generic(dst, p []float32, v []byte) {
-	for t, weight := range p {
-		row := v[t*2*len(dst):]
-		for i := range dst {
-			dst[i] += float32(weight * half(row[2*i:]))
-		}
-	}
-}
-
-const q8Bytes = 34 // of a block of 32: a half, 32 int8
-
-func scoresQ8Generic(dst, q []float32, k []byte, scale float32) {
-	for t := range dst {
-		row, sum := k[t*len(q)/32*q8Bytes:], float32(0)
-		for b := range len(q) / 32 {
-			block, part := row[b*q8Bytes:][:q8Bytes], float32(0)
-			for i, v := range q[32*b:][:32] {
-				part += float32(v * float32(int8(block[2+i])))
-			}
-			sum += float32(part * half(block))
-		}
-		dst[t] = scale * sum
-	}
-}
-
-func mixQ8Generic(dst, p []float32, v []byte) {
-	for t, weight := range p {
-		row := v[t*len(dst)/32*q8Bytes:]
-		for b := range len(dst) / 32 {
-			block := row[b*q8Bytes:][:q8Bytes]
-			d := weight * half(block)
-			for i := range 32 {
-				dst[32*b+i] += float32(d * float32(int8(block[2+i])))
-			}
-		}
 	}
 }

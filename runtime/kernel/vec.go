@@ -67,16 +67,3 @@ func SiLUMul(gate, up []float32) {
 	}
 	siluMul(gate, up)
 }
-
-// Softmax turns x into probabilities: exp(x[i]-max) divided by their sum. Entries
-// of -Inf become 0; at least one must be finite, and an empty x stays empty.
-func Softmax(x []float32) {
-	if len(x) == 0 {
-		return
-	}
-	top, sum := maxOf(x), float32(0)
-	for i := 0; i < len(x); i += maxAsm {
-		sum += expSub(x[i:min(i+maxAsm, len(x))], top)
-	}
-	scale(1/sum, x)
-}

@@ -17,9 +17,6 @@ func scaleMulAVX2(dst, x, w []float32, a float32)
 func siluMulAVX2(gate, up []float32)
 
 //go:noescape
-func expSubAVX2(x []float32, top float32) float32
-
-//go:noescape
 func quantizeAVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
 
 //go:noescape
@@ -30,12 +27,6 @@ func widenF16AVX2(dst *float32, src *byte, n int)
 
 //go:noescape
 func widenBF16AVX2(dst *float32, src *byte, n int)
-
-//go:noescape
-func scoresAVX512(dst, q, k *float32, n, stride, fours int, scale float32)
-
-//go:noescape
-func mixAVX512(dst, p, v *float32, n, stride, mask int)
 
 //go:noescape
 func floatF32x1AVX512(a *floatArgs)
@@ -62,9 +53,6 @@ func convAVX2(dst, bcx, taps, state *float32, d, n int)
 func ropeAVX2(x, cos, sin *float32, n, heads int)
 
 //go:noescape
-func maxAVX2(x *float32, n int) float32
-
-//go:noescape
 func scaleAVX2(a float32, x *float32, n int)
 
 func conv(dst, bcx, taps, state []float32, from, to int) {
@@ -81,19 +69,6 @@ func rope(x, cos, sin []float32) {
 		return
 	}
 	ropeGeneric(x, cos, sin)
-}
-
-// maxOf returns the largest element of x, which is not empty.
-func maxOf(x []float32) float32 {
-	n := len(x) &^ 7
-	if !useAVX2 || n == 0 {
-		return maxGeneric(x)
-	}
-	top := maxAVX2(&x[0], n)
-	if n < len(x) {
-		top = max(top, maxGeneric(x[n:]))
-	}
-	return top
 }
 
 // scale multiplies x by a.
@@ -138,13 +113,6 @@ func siluMul(gate, up []float32) {
 	siluMulGeneric(gate, up)
 }
 
-func expSub(x []float32, top float32) float32 {
-	if useAVX2 {
-		return expSubAVX2(x, top)
-	}
-	return expSubGeneric(x, top)
-}
-
 func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32, span int) {
 	switch {
 	case useAVX2 && span == 1:
@@ -169,41 +137,6 @@ func widen(t quant.Type, dst []float32, src []byte) {
 	}
 	if n < len(dst) {
 		widenGeneric(t, dst[n:], src[n*t.BlockBytes():])
-	}
-}
-
-// keysPerCall bounds the keys one call of an attention routine visits.
-const keysPerCall = 512
-
-func scores(dst, q, k []float32, stride int, scale float32) {
-	done := 0
-	if n := len(q); useAVX512 && n > 0 && n%16 == 0 {
-		for len(dst)-done >= 4 {
-			fours := min(len(dst)-done, keysPerCall) / 4
-			scoresAVX512(&dst[done], &q[0], &k[done*stride], n, 4*stride, fours, scale)
-			done += 4 * fours
-		}
-	}
-	if done < len(dst) {
-		scoresGeneric(dst[done:], q, k[done*stride:], stride, scale)
-	}
-}
-
-func mix(dst, p, v []float32, stride int) {
-	if !useAVX512 {
-		mixGeneric(dst, p, v, stride)
-		return
-	}
-	clear(dst)
-	for t := 0; t < len(p); t += keysPerCall {
-		n := min(keysPerCall, len(p)-t)
-		for i := 0; i < len(dst); i += 64 {
-			mask := -1
-			if left := len(dst) - i; left < 64 {
-				mask = 1<<left - 1
-			}
-			mixAVX512(&dst[i], &p[t], &v[t*stride+i], n, 4*stride, mask)
-		}
 	}
 }
 

@@ -197,45 +197,6 @@ GLOBL exps<>(SB), RODATA|NOPTR, $48
 	VPSLLD $23, Y3, Y3 \
 	VPADDD Y3, Y2, Y2
 
-// func expSubAVX2(x []float32, top float32) float32
-// Requires: AVX2, FMA
-TEXT ·expSubAVX2(SB), NOSPLIT, $0-36
-	MOVQ x_base+0(FP), SI
-	MOVQ x_len+8(FP), CX
-	VBROADCASTSS top+24(FP), Y7
-	VXORPS Y0, Y0, Y0
-	EXP_SETUP
-	SUBQ $8, CX
-	JL tail
-loop:
-	VMOVUPS (SI), Y1
-	VSUBPS Y7, Y1, Y1
-	VCMPPS $13, Y11, Y1, Y8 // at least -87; less becomes 0
-	EXP
-	VANDPS Y8, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VMOVUPS Y2, (SI)
-	ADDQ $32, SI
-	SUBQ $8, CX
-	JGE loop
-tail:
-	ADDQ $8, CX
-	JZ done
-	MASK(Y6)
-	VMASKMOVPS (SI), Y6, Y1
-	VSUBPS Y7, Y1, Y1
-	VCMPPS $13, Y11, Y1, Y8
-	VANDPS Y6, Y8, Y8
-	EXP
-	VANDPS Y8, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VMASKMOVPS Y2, Y6, (SI)
-done:
-	SUM8
-	VZEROUPPER
-	MOVSS X0, ret+32(FP)
-	RET
-
 #define SILU \
 	VXORPS Y0, Y0, Y0 \
 	VSUBPS Y1, Y0, Y1 \

@@ -8,13 +8,6 @@ import "github.com/sluice-ai/sluice/runtime/quant"
 
 func scaleMul(dst, x, w []float32, a float32) { scaleMulGeneric(dst, x, w, a) }
 func siluMul(gate, up []float32)              { siluMulGeneric(gate, up) }
-func expSub(x []float32, top float32) float32 { return expSubGeneric(x, top) }
-
-func scores(dst, q, k []float32, stride int, scale float32) {
-	scoresGeneric(dst, q, k, stride, scale)
-}
-
-func mix(dst, p, v []float32, stride int) { mixGeneric(dst, p, v, stride) }
 
 func quantizeBlocks(q []int8, d []float32, sums []int32, x []float32, span int) {
 	quantizeGeneric(q, d, sums, x, span)
@@ -24,7 +17,6 @@ func rope(x, cos, sin []float32) { ropeGeneric(x, cos, sin) }
 func conv(dst, bcx, taps, state []float32, from, to int) {
 	convGeneric(dst, bcx, taps, state, from, to)
 }
-func maxOf(x []float32) float32    { return maxGeneric(x) }
 func scale(a float32, x []float32) { scaleGeneric(a, x) }
 
 func havePack(quant.Type) bool { return false }

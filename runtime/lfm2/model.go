@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/sluice-ai/sluice/runtime/kernel"
-	"github.com/sluice-ai/sluice/runtime/quant"
 	"github.com/sluice-ai/sluice/runtime/state"
 )
 
@@ -205,7 +203,7 @@ func (w *Work) attention(l int, a *attention) {
 	w.together(w.u, n, term{&a.q, w.q}, term{&a.k, w.k}, term{&a.v, w.v})
 	w.layer, w.attn = l, a
 	w.each(w.placeRow)
-	w.pool.RunWorkers(a.kvHeads*n, w.attend)
+	w.pool.RunWorkers(a.kvHeads*len(w.tiles), w.attend)
 	w.times(&a.out, w.y, w.o, n)
 }
 
@@ -227,35 +225,32 @@ func (w *Work) placeOne(t int) {
 	w.rows[t].seq.Put(w.layer, w.rows[t].pos, k, w.v[t*kvDim:][:kvDim])
 }
 
-// attendOne computes, for one token and one key-value head, the query heads that
-// read it. Neighbouring i share the head, so its keys stay in the cache.
+// attendOne computes, for one key-value head and the tokens of one tile, the query
+// heads that read it. Neighbouring i share the head, so its keys stay in the cache.
 func (w *Work) attendOne(worker, i int) {
 	m, hd := w.model, w.model.HeadDim
 	group := m.Heads / w.attn.kvHeads
-	head, t := i/w.n, i%w.n
-	row := &w.rows[t]
-	pages, kv := row.seq.Pages(w.layer), row.seq.KV()
-	scratch := &w.workers[worker]
-	scores, part := scratch.scores[:row.pos+1], scratch.part
-	first := head * state.PageLen * quant.RowBytes(kv, hd) // of the head's rows in a page
-	scale := float32(1 / math.Sqrt(float64(hd)))
-	for h := head * group; h < (head+1)*group; h++ {
-		q := w.q[(t*m.Heads+h)*hd:][:hd]
-		for from := 0; from < len(scores); from += state.PageLen {
-			to := min(from+state.PageLen, len(scores))
-			kernel.KVScores(kv, scores[from:to], q, pages[from/state.PageLen].K[first:], scale)
+	head, tile := i/len(w.tiles), w.tiles[i%len(w.tiles)]
+	rows := w.rows[tile.from:tile.to]
+	seq, kv, first := rows[0].seq, rows[0].seq.KV(), head*group
+
+	a := &w.attentions[worker]
+	a.Begin(kv, hd, len(rows)*group)
+	for j, row := range rows {
+		q := w.q[((tile.from+j)*m.Heads+first)*hd:]
+		for g := range group {
+			a.Query(j*group+g, q[g*hd:][:hd], row.pos+1)
 		}
-		kernel.Softmax(scores)
-		o := w.o[(t*m.Heads+h)*hd:][:hd]
-		for from := 0; from < len(scores); from += state.PageLen {
-			to := min(from+state.PageLen, len(scores))
-			v := pages[from/state.PageLen].V[first:]
-			if from == 0 {
-				kernel.KVMix(kv, o, scores[:to], v)
-				continue
-			}
-			kernel.KVMix(kv, part, scores[from:to], v)
-			kernel.Add(part, o)
+	}
+	at := head * seq.HeadBytes() // of the head in a page
+	last := rows[len(rows)-1].pos
+	for p, page := range seq.Pages(w.layer)[:last/state.PageLen+1] {
+		a.Page(p*state.PageLen, page.K[at:], page.V[at:])
+	}
+	for j := range rows {
+		o := w.o[((tile.from+j)*m.Heads+first)*hd:]
+		for g := range group {
+			a.Result(j*group+g, o[g*hd:][:hd])
 		}
 	}
 }

@@ -23,17 +23,20 @@ type Work struct {
 	wide     []float32 // [n][rows] of an adapter, grown on demand
 	out      []float32 // logits of several sequences, grown on demand
 	scratch  kernel.Scratch
-	workers  []workspace // one per thread of the pool
 	products [3]kernel.Product
 
+	attentions []kernel.Attention // one per thread of the pool
+	freq       []float64          // [hd/2] of the rotation
+
 	// Loops over the tokens of the batch or over parts of them, bound once.
-	normRow, addRow, placeRow, convPart, silu, gather, scatter func(i int)
-	attend                                                     func(worker, i int)
+	startRow, normRow, addRow, placeRow, convPart, silu, gather, scatter func(i int)
+	attend                                                               func(worker, i int)
 
 	// The pass in progress.
 	batch  []Span
-	n      int   // tokens in the batch
-	rows   []row // [n]
+	n      int    // tokens in the batch
+	rows   []row  // [n]
+	tiles  []tile // of the rows
 	layer  int
 	attn   *attention
 	conv   *shortConv
@@ -45,13 +48,16 @@ type Work struct {
 type row struct {
 	seq *state.Seq
 	pos int
+	id  int32
 }
 
-// A workspace belongs to one thread of the pool.
-type workspace struct {
-	scores []float32 // attention scores over the longest sequence of the batch
-	part   []float32 // [hd]
-}
+// A tile is some rows, one after the other, of one sequence: those that read its
+// keys and values together.
+type tile struct{ from, to int }
+
+// tileTokens is the most rows of a tile: enough to read keys and values seldom,
+// few enough that short prompts have work for every thread.
+const tileTokens = 16
 
 // NewWork returns buffers for batches of up to size tokens, whose loops run on pool.
 func NewWork(m *Model, pool *kernel.Pool, size int) *Work {
@@ -67,12 +73,13 @@ func NewWork(m *Model, pool *kernel.Pool, size int) *Work {
 		gate: make32(f), up: make32(f),
 		routing: newRouting(&m.Config, size),
 		rows:    make([]row, size),
-		workers: make([]workspace, pool.Threads()),
+		tiles:   make([]tile, 0, size),
+
+		attentions: make([]kernel.Attention, pool.Threads()),
+		freq:       make([]float64, m.HeadDim/2),
 	}
-	for i := range w.workers {
-		w.workers[i].part = make([]float32, m.HeadDim)
-	}
-	w.normRow, w.addRow, w.placeRow, w.convPart = w.normOne, w.addOne, w.placeOne, w.convSome
+	kernel.RopeFrequencies(w.freq, m.Theta)
+	w.startRow, w.normRow, w.addRow, w.placeRow, w.convPart = w.startOne, w.normOne, w.addOne, w.placeOne, w.convSome
 	w.silu, w.attend, w.gather, w.scatter = w.siluOne, w.attendOne, w.gatherOne, w.scatterOne
 	return w
 }
@@ -82,25 +89,31 @@ func (w *Work) Max() int { return w.max }
 
 // begin lays the batch out: embeddings into x, positions and rotations per row.
 func (w *Work) begin(m *Model, batch []Span, n int) {
-	w.batch, w.n = batch, n
-	half, longest, t := m.HeadDim/2, 0, 0
+	w.batch, w.n, w.tiles = batch, n, w.tiles[:0]
+	t := 0
 	for _, s := range batch {
-		first := t
+		for from := t; from < t+len(s.Tokens); from += tileTokens {
+			w.tiles = append(w.tiles, tile{from, min(from+tileTokens, t+len(s.Tokens))})
+		}
 		for i, id := range s.Tokens {
-			pos := s.Seq.Pos() + i
-			w.rows[t] = row{s.Seq, pos}
-			m.embed.Row(int(id), w.x[t*m.Dim:][:m.Dim])
-			kernel.RopeTable(w.cos[t*half:][:half], w.sin[t*half:][:half], pos, m.Theta)
-			longest = max(longest, pos+1)
+			w.rows[t] = row{s.Seq, s.Seq.Pos() + i, id}
 			t++
 		}
+	}
+	w.each(w.startRow)
+	t = 0
+	for _, s := range batch {
+		first := t
+		t += len(s.Tokens)
 		w.embedSides(w.x[first*m.Dim:t*m.Dim], s.Tokens)
 	}
-	for i := range w.workers {
-		if len(w.workers[i].scores) < longest { // by pages, as the sequences grow
-			w.workers[i].scores = make([]float32, (2*longest+state.PageLen)/state.PageLen*state.PageLen)
-		}
-	}
+}
+
+// startOne looks a token's embedding up and the rotation of its position.
+func (w *Work) startOne(t int) {
+	m, half := w.model, w.model.HeadDim/2
+	m.embed.Row(int(w.rows[t].id), w.x[t*m.Dim:][:m.Dim])
+	kernel.RopeTable(w.cos[t*half:][:half], w.sin[t*half:][:half], w.rows[t].pos, w.freq)
 }
 
 // end lets go of the sequences.

@@ -44,6 +44,10 @@ func inverse(d float32) float32 {
 	return 1 / d
 }
 
+// QuantizeQ8_0 is [Quantize] for Q8_0, of slices known to fit, which may live on the
+// stack. It panics if dst is too short.
+func QuantizeQ8_0(dst []byte, src []float32) { quantizeQ8_0(dst, src) }
+
 func quantizeQ8_0(dst []byte, src []float32) {
 	for ; len(src) > 0; dst, src = dst[34:], src[32:] {
 		d := abs(widest(src[:32])) / 127

@@ -28,7 +28,7 @@ import (
 )
 
 // PageLen is the number of tokens in a page of keys and values.
-const PageLen = 128
+const PageLen = kernel.KVPage
 
 // ErrContext is what a [*ContextError] is, for errors.Is.
 var ErrContext = errors.New("context length exceeded")
@@ -98,8 +98,8 @@ func (s Shape) Bytes(tokens int) int64 {
 
 func (s Shape) pages(tokens int) int { return (tokens + PageLen - 1) / PageLen }
 
-// A Page holds keys and values of PageLen tokens: [kvHeads][PageLen] rows of
-// [Shape.RowBytes] each.
+// A Page holds keys and values of PageLen tokens: head after head, those of
+// [Seq.HeadBytes], as [kernel.KVStoreKey] and [kernel.KVStoreValue] lay them out.
 type Page struct {
 	K, V []byte
 	refs atomic.Int32 // sequences that hold it
@@ -277,13 +277,16 @@ func (s *Seq) Begin(n int) error {
 // Put stores key and value, [kvHeads][headDim] each, of the token at pos for an
 // attention layer. Pos lies within the step in progress.
 func (s *Seq) Put(layer, pos int, k, v []float32) {
-	hd, size, page := s.shape.HeadDim, s.shape.RowBytes(), s.pages[layer][pos/PageLen]
+	hd, page, at := s.shape.HeadDim, s.pages[layer][pos/PageLen], pos%PageLen
+	row, size := s.shape.RowBytes(), s.HeadBytes()
 	for h := range s.shape.KVHeads[layer] {
-		to := (h*PageLen + pos%PageLen) * size
-		kernel.KVStore(s.shape.KV, page.K[to:to+size], k[h*hd:(h+1)*hd])
-		kernel.KVStore(s.shape.KV, page.V[to:to+size], v[h*hd:(h+1)*hd])
+		kernel.KVStoreKey(s.shape.KV, page.K[h*size:][:size], at, k[h*hd:(h+1)*hd])
+		kernel.KVStoreValue(s.shape.KV, page.V[h*size+at*row:][:row], v[h*hd:(h+1)*hd])
 	}
 }
+
+// HeadBytes returns the bytes of one head's keys, or values, in a page.
+func (s *Seq) HeadBytes() int { return PageLen * s.shape.RowBytes() }
 
 // Pages returns the keys and values of an attention layer; page i holds the
 // tokens from i*PageLen on. They are to be read only up to the step in progress.

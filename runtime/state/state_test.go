@@ -47,7 +47,7 @@ func check(t *testing.T, s *Seq, what string, marks func(pos int) float32) {
 	for pos := range s.Pos() {
 		p, at := s.Pages(1)[pos/PageLen], pos%PageLen
 		want := float32(pos) + marks(pos)
-		if got := float(p.K, at*3); got != want {
+		if got := float(p.K, at/16*16*3+at%16); got != want {
 			t.Fatalf("%s: head 0 key of %d is %g, want %g", what, pos, got, want)
 		}
 		if got := float(p.V, (PageLen+at)*3); got != want+1 {
