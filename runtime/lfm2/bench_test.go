@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sluice-ai/sluice/runtime/gguf"
+	"github.com/sluice-ai/sluice/runtime/quant"
 	"github.com/sluice-ai/sluice/runtime/state"
 )
 
@@ -15,6 +16,7 @@ var (
 	benchModel  = flag.String("model", "", "GGUF file to measure instead of a tiny model")
 	benchPacked = flag.Bool("packed", true, "measure with the weights packed")
 	benchTokens = flag.Int("tokens", 512, "length of the prompt, and of what decoding follows")
+	benchKV     = flag.String("kv", "f16", "type of keys and values to measure with")
 )
 
 func benchmarkModel(b *testing.B) *Model {
@@ -40,6 +42,16 @@ func benchmarkModel(b *testing.B) *Model {
 	return m
 }
 
+// benchSeq returns an empty sequence that keeps keys and values as -kv says.
+func benchSeq(b *testing.B, m *Model) *state.Seq {
+	shape := m.Shape()
+	var err error
+	if shape.KV, err = quant.Parse(*benchKV); err != nil {
+		b.Fatal(err)
+	}
+	return state.New(shape, m.Context)
+}
+
 // BenchmarkPrefill reads a prompt in steps of 256.
 func BenchmarkPrefill(b *testing.B) {
 	m := benchmarkModel(b)
@@ -47,7 +59,7 @@ func BenchmarkPrefill(b *testing.B) {
 	tokens := randomTokens(*benchTokens, m.Vocab, 1)
 	logits := make([]float32, m.Vocab)
 	for b.Loop() {
-		seq := state.New(m.Shape(), len(tokens))
+		seq := benchSeq(b, m)
 		for part := range slices.Chunk(tokens, 256) {
 			if err := m.Forward(b.Context(), w, []Span{{seq, part, logits}}); err != nil {
 				b.Fatal(err)
@@ -65,7 +77,7 @@ func BenchmarkDecode(b *testing.B) {
 			w := NewWork(m, testPool(b), 256)
 			batch := make([]Span, n)
 			for i := range batch {
-				seq := state.New(m.Shape(), m.Context)
+				seq := benchSeq(b, m)
 				if err := m.Forward(b.Context(), w, []Span{{seq, randomTokens(128, m.Vocab, uint64(i)), nil}}); err != nil {
 					b.Fatal(err)
 				}
