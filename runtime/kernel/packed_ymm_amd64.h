@@ -215,15 +215,19 @@ GLOBL upper2<>(SB), RODATA|NOPTR, $32
 	VADDPS (DX)(R11*1), Y3, Y3 \
 	STORE4
 
-// AHEAD fetches four lines some way ahead of one column, past the caches, which it
-// would only sweep. Four columns find most of a panel there.
+// AHEAD fetches four lines some way ahead: for one column past the caches, which it
+// would only sweep; for several into them.
 #define AHEAD1(o) \
 	PREFETCHNTA (4096+o)(DI) \
 	PREFETCHNTA (4096+64+o)(DI) \
 	PREFETCHNTA (4096+128+o)(DI) \
 	PREFETCHNTA (4096+192+o)(DI)
 
-#define AHEAD4(o)
+#define AHEAD4(o) \
+	PREFETCHT0 (2048+o)(DI) \
+	PREFETCHT0 (2048+64+o)(DI) \
+	PREFETCHT0 (2048+128+o)(DI) \
+	PREFETCHT0 (2048+192+o)(DI)
 
 // LOOP4 is a loop over 128 elements of Q4_0, in pairs of blocks of 32. W and B are the
 // bytes and the bytes of biases of a pair, in the columns, D the bytes of scales in 128.
