@@ -9,12 +9,22 @@ DATA ones<>+8(SB)/8, $0x0001000100010001
 DATA ones<>+16(SB)/8, $0x0001000100010001
 DATA ones<>+24(SB)/8, $0x0001000100010001
 GLOBL ones<>(SB), RODATA|NOPTR, $32
+DATA sixteens<>+0(SB)/8, $0x0010001000100010
+DATA sixteens<>+8(SB)/8, $0x0010001000100010
+DATA sixteens<>+16(SB)/8, $0x0010001000100010
+DATA sixteens<>+24(SB)/8, $0x0010001000100010
+GLOBL sixteens<>(SB), RODATA|NOPTR, $32
+DATA fifteen<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA fifteen<>+8(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA fifteen<>+16(SB)/8, $0x0f0f0f0f0f0f0f0f
+DATA fifteen<>+24(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL fifteen<>(SB), RODATA|NOPTR, $32
 DATA eighty<>+0(SB)/4, $0x80808080
 GLOBL eighty<>(SB), RODATA|NOPTR, $4
 
 // VPMADDUBSW adds products of unsigned and signed bytes in pairs, as int16. These
 // hold the sums of sixteen products with nibbles, 16*15*127 being less than 2^15, and of
-// four with six bits. Bytes, at 128, they can hold no sum of (see below).
+// four with six bits, but not one of two with bytes (see below).
 
 // FIRST and MORE begin and continue a sum of products with the four elements at o.
 #define FIRST(o, W, I) \
@@ -166,7 +176,7 @@ TEXT ·packed1Q6_KAVX2(SB), NOSPLIT, $0-8
 TEXT ·packed4Q6_KAVX2(SB), NOSPLIT, $0-8
 	LOOP6K(1024, 256, 256, START4, DOT4, SPLIT4, CLEAN4, JOIN4, LOW4, HIGH4, LEFT4, RIGHT4, SCALES4, TIMES4, ZERO4, STORE4, FINISH4, AHEAD4)
 
-// What is left is for bytes. They are made signed again, and the sign trick is that of
+// What is left is for bytes. One column takes them as signed again, by the sign trick of
 // row_avx2_amd64.s. Y15 is ones.
 
 #define SIGNED(A, W, Q, T) \
@@ -180,10 +190,6 @@ TEXT ·packed4Q6_KAVX2(SB), NOSPLIT, $0-8
 	VPABSB Y8, Y6 \
 	VPABSB Y9, Y7
 
-#define SIGNED_BYTES4(w) \
-	VPXOR w(DI)(BX*4), Y12, Y8 \
-	VPABSB Y8, Y9
-
 #define SIGNED_DOT1(j) \
 	VPBROADCASTD (4*(j))(SI), Y10 \
 	SIGNED(Y6, Y8, Y10, Y11) \
@@ -191,24 +197,9 @@ TEXT ·packed4Q6_KAVX2(SB), NOSPLIT, $0-8
 	SIGNED(Y7, Y9, Y10, Y11) \
 	VPADDD Y11, Y5, Y5
 
-#define SIGNED_MORE(o, I) \
-	VPBROADCASTD o(SI), Y10 \
-	SIGNED(Y9, Y8, Y10, Y10) \
-	VPADDD Y10, I, I
-
-#define SIGNED_DOT4(j) \
-	SIGNED_MORE((32*(j)+0), Y4) \
-	SIGNED_MORE((32*(j)+4), Y5) \
-	SIGNED_MORE((32*(j)+8), Y6) \
-	SIGNED_MORE((32*(j)+12), Y7)
-
 #define SIGNED_START1(b, j) \
 	CLEAR1 \
 	SIGNED_DOT1(j)
-
-#define SIGNED_START4(b, j) \
-	CLEAR4 \
-	SIGNED_DOT4(j)
 
 #define SIGNED_END(b)
 
@@ -219,9 +210,51 @@ TEXT ·packed1Q8_0AVX2(SB), NOSPLIT, $0-8
 	VMOVDQU ones<>(SB), Y15
 	LOOP8(64, 8, SIGNED_START1, SIGNED_DOT1, SIGNED_END, SIGNED_BYTES1, HALVES1, SCALED1, ZERO1, STORE1, AHEAD1)
 
+// Four columns take the low nibbles of bytes, Y8, and the high ones, Y13, each with sums of
+// their own: fewer of the multiplications that a processor has two units for.
+
+#define NIBBLES4(w) \
+	BYTES4(w) \
+	VPSRLW $4, Y8, Y13 \
+	VPAND fifteen<>(SB), Y8, Y8 \
+	VPAND fifteen<>(SB), Y13, Y13
+
+#define FIRST_NIBBLES(o, L, H) \
+	VPBROADCASTD o(SI), Y10 \
+	VPMADDUBSW Y10, Y8, L \
+	VPMADDUBSW Y10, Y13, H
+
+#define MORE_NIBBLES(o, L, H) \
+	VPBROADCASTD o(SI), Y10 \
+	VPMADDUBSW Y10, Y8, Y12 \
+	VPMADDUBSW Y10, Y13, Y10 \
+	VPADDW Y12, L, L \
+	VPADDW Y10, H, H
+
+#define END_NIBBLES(o, L, H) \
+	VPMADDWD sixteens<>(SB), H, H \
+	BIASED(o, L) \
+	VPADDD H, L, L
+
+#define NIBBLES_START4(b, j) \
+	FIRST_NIBBLES((32*(j)+0), Y4, Y9) \
+	FIRST_NIBBLES((32*(j)+4), Y5, Y11) \
+	FIRST_NIBBLES((32*(j)+8), Y6, Y14) \
+	FIRST_NIBBLES((32*(j)+12), Y7, Y15)
+
+#define NIBBLES_DOT4(j) \
+	MORE_NIBBLES((32*(j)+0), Y4, Y9) \
+	MORE_NIBBLES((32*(j)+4), Y5, Y11) \
+	MORE_NIBBLES((32*(j)+8), Y6, Y14) \
+	MORE_NIBBLES((32*(j)+12), Y7, Y15)
+
+#define NIBBLES_END4(b) \
+	END_NIBBLES((32*b+0), Y4, Y9) \
+	END_NIBBLES((32*b+4), Y5, Y11) \
+	END_NIBBLES((32*b+8), Y6, Y14) \
+	END_NIBBLES((32*b+12), Y7, Y15)
+
 // func packed4Q8_0AVX2(a *packedArgs)
 // Requires: AVX2, F16C
 TEXT ·packed4Q8_0AVX2(SB), NOSPLIT, $0-8
-	VPBROADCASTD eighty<>(SB), Y12
-	VMOVDQU ones<>(SB), Y15
-	LOOP8(512, 64, SIGNED_START4, SIGNED_DOT4, SIGNED_END, SIGNED_BYTES4, HALVES4, SCALED4, ZERO4, STORE4, AHEAD4)
+	LOOP8(512, 64, NIBBLES_START4, NIBBLES_DOT4, NIBBLES_END4, NIBBLES4, HALVES4, SCALED4, ZERO4, STORE4, AHEAD4)
