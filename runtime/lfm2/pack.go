@@ -11,7 +11,7 @@ import (
 // matrix that has no such layout, or is small, stays in the file. The threads of p
 // share the work. Close gives the memory back.
 //
-// Packed matrices give the same bits as the file's, but for types in blocks of 256:
+// Packed matrices give the same bits as the file's, but for Q4_0 and types in blocks of 256:
 // those differ by roundings (see [kernel.Weight.MatMul]).
 func (m *Model) Pack(p *kernel.Pool, release func(data []byte)) error {
 	size := 0
