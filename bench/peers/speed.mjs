@@ -8,9 +8,9 @@
 // With --own, and llama.cpp's own programs at hand, the binding is asked only what they cannot tell.
 //
 // What a virtual machine gets of its host changes: memory was seen to be read at 33 GB/s and, seconds later, at 62, and two
-// cores to multiply 465 and then 231 GMAC/s, as if they were one. So
-// the rooflines are measured before and after each round, and a round between which they differ does not count: that of
-// memory for what decodes or loads, that of multiplications for everything.
+// cores to multiply 465 and then 231 GMAC/s, as if they were one. So the rooflines are measured before and after each
+// round, and a round between which they differ does not count: that of memory for what decodes or loads, that of
+// multiplications for everything.
 
 import {execFileSync, spawn} from "node:child_process";
 import {appendFileSync, existsSync, readFileSync, readdirSync} from "node:fs";
@@ -242,7 +242,6 @@ async function round(name, file, best) {
     const drop = () => execFileSync("dd", [`if=${file}`, "iflag=nocache", "count=0", "status=none"]);
 
     const id = new Date().toISOString();
-    const before = roofline();
     const own = ["start", "prefill", "decode", "batch4", "batch16", "ttft", "judge"].filter(want);
     if (want("rss") && !want("decode"))
         own.push("decode");
@@ -298,10 +297,7 @@ async function round(name, file, best) {
     }
     if (Object.keys(its).length > 0)
         keep({who: "llama.cpp's own", round: id, file: name, values: its});
-    const after = roofline();
-    const far = (a, b, most) => Math.max(a, b) / Math.min(a, b) > most;
-    keep({who: "machine", round: id, file: name, before, after,
-        multiplies: !far(before.int8_gmacs, after.int8_gmacs, 1.1), reads: !far(before.read_gbps, after.read_gbps, 1.3)});
+    keep({who: "machine", round: id, file: name, after: roofline()});
 }
 
 // roofline measures what the machine gives at the moment.
@@ -316,24 +312,25 @@ const median = (v) => {
     return s.length % 2 ? s[(s.length - 1) / 2] : (s[s.length / 2 - 1] + s[s.length / 2]) / 2;
 };
 const digits = (v) => v >= 99.5 ? v.toFixed(0) : v >= 9.95 ? v.toFixed(1) : v.toFixed(2);
-const shown = (v, scale) => v.length === 0 ? "–" : `${digits(median(v) * scale)} (${digits(Math.min(...v) * scale)}–${digits(Math.max(...v) * scale)})`;
+const shown = (v, scale) => v.length === 0 ? "–" : v.length === 1 ? digits(v[0] * scale) : `${digits(median(v) * scale)} (${digits(Math.min(...v) * scale)}–${digits(Math.max(...v) * scale)})`;
 
 function report() {
     const all = lines();
     const rounds = all.filter((l) => l.who === "machine");
-    const same = (l) => { // our own process has measured it too
-        const dots = all.find((s) => s.who === "sluice" && s.round === l.round)?.values.dots / 1e9;
-        return l.multiplies && !(Math.abs(dots / l.before.int8_gmacs - 1) > 0.1);
+    const far = (a, b, most) => Math.max(a, b) / Math.min(a, b) > most;
+    const kept = (l, reads) => { // our own process measured before it began
+        const {dots, read} = all.find((s) => s.who === "sluice" && s.round === l.round).values;
+        return !far(dots / 1e9, l.after.int8_gmacs, 1.1) && !(reads && far(read / 1e9, l.after.read_gbps, 1.3));
     };
-    const steady = new Set(rounds.filter(same).map((l) => l.round));
-    const still = new Set(rounds.filter((l) => same(l) && l.reads).map((l) => l.round));
+    const steady = new Set(rounds.filter((l) => kept(l, false)).map((l) => l.round));
+    const still = new Set(rounds.filter((l) => kept(l, true)).map((l) => l.round));
     const rounded = (row) => /prefill|batch|judge|ttft|dots|dot_share|rss/.test(row) ? steady : still;
     const sample = (who, file, row) => {
         const lines = all.filter((l) => l.who === who && l.file === file && steady.has(l.round) && l.values[row] > 0);
         const best = lines.filter((l) => rounded(row).has(l.round));
         return (best.length > 1 ? best : lines).map((l) => l.values[row]); // where memory never kept still, medians must do
     };
-    const names = [...new Set(all.filter((l) => l.who === "sluice").map((l) => l.file))];
+    const names = [...new Set(all.filter((l) => l.who === "sluice" && steady.has(l.round)).map((l) => l.file))].sort();
     const table = (title, row, scale, better, reach) => {
         const out = [];
         for (const file of names) {
@@ -380,7 +377,7 @@ function report() {
                 + `; start ${memory(best.start)}; memory ${memory(best.memory)}; speed ${memory(best.load)}`);
     }
     const release = all.findLast((l) => l.release)?.release;
-    console.log(`\nllama.cpp ${release ?? "?"} through node-llama-cpp 3.22.1; medians of rounds, least and greatest in brackets; of ${rounds.length} rounds, ${rounds.length - steady.size} left out and ${steady.size - still.size} in part, for the machine changed.`);
+    console.log(`\nllama.cpp ${release ?? "?"} through node-llama-cpp 3.22.1; medians, least and greatest in brackets where there is more than one round; of ${rounds.length} rounds, ${rounds.length - steady.size} left out and ${steady.size - still.size} in part, for the machine changed.`);
 }
 
 const memory = (m) => m.mlock ? "mlock" : m.mmap ? "mmap" : "no mmap";
