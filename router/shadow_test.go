@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,9 +147,9 @@ func TestShadowIsDroppedWhenBusy(t *testing.T) {
 		rec := &locked{}
 		g.cfg.Recorder, g.cfg.Judge = rec, judge{Boundary: llm.Supported}
 		g.cfg.Shadow, g.cfg.Shadows = Shadow{Share: 1}, NewShadows(1, 1)
-		var calls int
+		var calls atomic.Int32
 		g.cloud.do["c/1"] = func(*llm.Request, func(llm.Event) error) error {
-			calls++
+			calls.Add(1)
 			time.Sleep(time.Minute)
 			return &llm.Error{Kind: llm.Unavailable}
 		}
@@ -163,8 +164,8 @@ func TestShadowIsDroppedWhenBusy(t *testing.T) {
 			t.Errorf("five requests took %v", took)
 		}
 		time.Sleep(time.Hour)
-		if calls != 2 {
-			t.Errorf("%d copies were sent, want 2: one in work and one waiting", calls)
+		if n := calls.Load(); n != 2 {
+			t.Errorf("%d copies were sent, want 2: one in work and one waiting", n)
 		}
 		g.cfg.Shadows.Close()
 	})
