@@ -69,6 +69,7 @@ class Attention(nn.Module):
         self.q, self.k, self.v = linear(c.d, c.d), linear(c.d, c.kv_heads * c.hd), linear(c.d, c.kv_heads * c.hd)
         self.o = linear(c.d, c.d)
         self.q_norm, self.k_norm = RMSNorm(c.hd, c.eps), RMSNorm(c.hd, c.eps)
+        self.watch = self.seen = None
 
     def forward(self, u, pos, state):
         c, (B, T, _) = self.c, u.shape
@@ -79,10 +80,16 @@ class Attention(nn.Module):
             k = torch.cat([state[0].to(k.dtype).expand(B, -1, -1, -1), k], 2)
             v = torch.cat([state[1].to(v.dtype).expand(B, -1, -1, -1), v], 2)
         S, g = k.shape[2], c.heads // c.kv_heads  # query head h reads kv head h // g
+        if self.watch is None and g == 1:  # the same, faster
+            mask = None if S == T else torch.ones(T, S, dtype=torch.bool, device=u.device).tril(S - T)
+            a = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+            return self.o(a.transpose(1, 2).reshape(B, T, c.d)), (k, v)
         q = q.reshape(B, c.kv_heads, g * T, c.hd)
         score = (q @ k.transpose(2, 3)).view(B, c.kv_heads, g, T, S) * c.hd ** -0.5
         future = torch.ones(T, S, dtype=torch.bool, device=u.device).triu(S - T + 1)
         a = score.float().masked_fill(future, -torch.inf).softmax(-1).to(v.dtype)
+        if self.watch is not None:  # what these heads look at on average, for a loss on it
+            self.seen = sum(a[:, n // g, n % g] for n in self.watch) / len(self.watch)  # [B,T,S]
         a = (a.view(B, c.kv_heads, g * T, S) @ v).view(B, c.heads, T, c.hd)
         return self.o(a.transpose(1, 2).reshape(B, T, c.d)), (k, v)
 
@@ -134,6 +141,7 @@ class LFM2(nn.Module):
                 out = any(name.endswith(f"{s}.weight") for s in ("out_proj", "mixer.o", "down"))
                 nn.init.normal_(p, std=std * (2 * c.layers) ** -0.5 if out else std)
         self.embed_drop = 0.0
+        self.tap = self.tapped = None  # keep the residual stream after layer `tap` of the last forward pass
 
     def forward(self, tokens, past=None, offset: int = 0, dt=torch.float32):
         """tokens [B,T] -> hidden [B,T,d] after the final norm, and the state of every layer.
@@ -149,6 +157,8 @@ class LFM2(nn.Module):
         for i, layer in enumerate(self.layers):
             x, s = layer(x, pos, None if past is None else past[i], dt)
             states.append(s)
+            if i == self.tap:
+                self.tapped = x
         return self.embedding_norm(x), states
 
     def logits(self, h, dt=torch.float32):

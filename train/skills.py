@@ -1,0 +1,313 @@
+"""Trains nano's second file, which fills in forms: entities, tool calls, extraction. Resumes from OUT/last.pt.
+
+    python skills.py [--out out/skills] [--steps 12000] [--decay 0.3] [--threads 1] [--data data]
+
+The rate is constant after a short rise and falls to zero over the last share `--decay` of the steps. A file OUT/finish makes
+a run that is under way begin its decay at once, over as many steps as the file says.
+"""
+import argparse
+import copy
+import json
+import math
+import os
+import random
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sluice_train import bpe, circuits, forms, items, seeds, tasks, variants
+from sluice_train.model import LFM2, Config
+
+SPLIT, COPY_AT, POINT_AT, TAP = 129, 4, 5, 3
+MIX = {"entities": 0.34, "tools": 0.33, "extraction": 0.33}
+FORMS = {"entities": 0.0, "tools": 0.3, "extraction": 0.45}  # share of generated examples
+WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.25, "lm": 0.03}
+
+
+class Heads(nn.Module):
+    """What the additional losses read from the residual stream; not part of the model."""
+
+    def __init__(self, d):
+        super().__init__()
+        self.tags, self.values = nn.Linear(d, 1 + len(items.TAGS)), nn.Linear(d, 3)
+
+
+def config(vocab: int) -> Config:
+    return Config(vocab=vocab, d=192, layers=6, attention=(1, COPY_AT, POINT_AT), heads=3, kv_heads=3, ffn=320, theta=1e8)
+
+
+def fresh(tok, seed: int):
+    torch.manual_seed(seed)
+    model = LFM2(config(len(tok.vocab)))
+    circuits.prepare(model, tok.vocab, COPY_AT, SPLIT, sharp=2.2, gain=3.0)
+    circuits.pointer(model, POINT_AT, SPLIT)
+    return model, Heads(model.c.d)
+
+
+def watch(model):
+    model.tap = TAP
+    model.layers[POINT_AT].mixer.watch = (0, 1)
+
+
+class Source:
+    """Endless examples, mixed and varied."""
+
+    def __init__(self, train, tok, seed):
+        self.train, self.tok, self.rng = train, tok, random.Random(seed)
+        self.by_lang = {t: {} for t in train}
+        for t, ex in train.items():
+            for e in ex:
+                self.by_lang[t].setdefault(e["l"], []).append(e)
+
+    def example(self):
+        rng = self.rng
+        task = rng.choices(list(MIX), list(MIX.values()))[0]
+        for _ in range(50):
+            try:
+                if rng.random() < FORMS[task]:
+                    ex = forms.make(rng, task)
+                else:
+                    seed = rng.choice(self.train[task])
+                    same = self.by_lang[task][seed["l"]]
+                    ex = seed if rng.random() < 0.1 else variants.VARY[task](
+                        rng, seed, same if len(same) > 10 and task != "tools" else self.train[task])
+                if seeds.problem(task, ex):
+                    continue
+                item = items.build(self.tok, task, ex)
+            except AssertionError:
+                continue
+            if len(item.ids) <= 620:
+                return item
+        raise RuntimeError(f"no usable example of {task}")
+
+    def batches(self, n: int, tokens: int):
+        got: dict[str, list] = {t: [] for t in MIX}
+        for _ in range(n):
+            i = self.example()
+            got[i.task].append(i)
+        out = []
+        for t, its in got.items():
+            its.sort(key=lambda i: len(i.ids) + self.rng.random() * 10)
+            cur = []
+            for i in its:
+                if cur and len(i.ids) * (len(cur) + 1) > tokens:
+                    out.append(cur)
+                    cur = []
+                cur.append(i)
+            if cur:
+                out.append(cur)
+        self.rng.shuffle(out)
+        return out
+
+
+def prefix_of(tok) -> list[int]:
+    """What all prompts of entities begin with: it is computed once for a batch."""
+    out = []
+    for text, special in tasks.entities_prefix():
+        out += [tok.ids[text]] if special else tok.encode(text)
+    return out + [tok.ids["<|im_start|>"]]
+
+
+def run(model, batch, prefix, dt):
+    """(hidden [B,T,d], offset)"""
+    off = 0
+    past = None
+    if batch[0].task == "entities":
+        off = len(prefix)
+        _, past = model(torch.tensor([prefix]), dt=dt)
+    width = max(len(i.ids) for i in batch) - off
+    x = torch.zeros(len(batch), width, dtype=torch.long)
+    for r, i in enumerate(batch):
+        assert off == 0 or i.ids[:off] == prefix
+        x[r, :len(i.ids) - off] = torch.tensor(i.ids[off:])
+    h, _ = model(x, past, off, dt)
+    return h, x, off
+
+
+def loss_of(model, heads, batch, prefix, rng, dt):
+    h, x, off = run(model, batch, prefix, dt)
+    rows, cols, target, w = [], [], [], []
+    lr, lc, lt = [], [], []
+    for r, i in enumerate(batch):
+        for k, wt in enumerate(i.weight):
+            if wt > 0:
+                rows.append(r)
+                cols.append(i.start + k - 1 - off)
+                target.append(i.ids[i.start + k])
+                w.append(wt)
+        for p in range(max(1, off + 1), i.start):
+            if rng.random() < 0.08:
+                lr.append(r)
+                lc.append(p - 1 - off)
+                lt.append(i.ids[p])
+    w = torch.tensor(w)
+    lg = model.logits(h[rows, cols], dt)
+    ce = F.cross_entropy(lg, torch.tensor(target), reduction="none")
+    answer = (ce * w).sum() / w.sum()
+    hit = ((lg.argmax(1) == torch.tensor(target)) & (w >= 1)).sum().item() / max(1, (w >= 1).sum().item())
+    total = answer
+    if lr:
+        total = total + WEIGHT["lm"] * F.cross_entropy(model.logits(h[lr, lc], dt), torch.tensor(lt))
+    parts = {"answer": answer.item(), "hit": hit}
+    mid = model.tapped
+    for name in ("tags", "values"):
+        at = [(r, p - off, v) for r, i in enumerate(batch) for p, v in getattr(i, name) if p >= off]
+        if at:
+            z = getattr(heads, name)(F.rms_norm(mid[[a[0] for a in at], [a[1] for a in at]].float(), (mid.shape[-1],)))
+            l = F.cross_entropy(z, torch.tensor([a[2] for a in at]))
+            total = total + WEIGHT[name] * l
+            parts[name] = l.item()
+    at = [(r, t - off, s) for r, i in enumerate(batch) for t, s in i.point]
+    if at:
+        seen = model.layers[POINT_AT].mixer.seen
+        p = seen[[a[0] for a in at], [a[1] for a in at], [a[2] for a in at]].float()
+        l = -(p + 1e-4).log().mean()
+        total = total + WEIGHT["point"] * l
+        parts["point"] = l.item()
+    return total, parts
+
+
+def look(model, dev_items, prefix, dt):
+    with torch.no_grad(), torch.autocast("cpu", dtype=dt, enabled=dt != torch.float32):
+        return _look(model, dev_items, prefix, dt)
+
+
+def _look(model, dev_items, prefix, dt):
+    """How often the network would choose right, shown the right beginning: {task: {"free", "begin", "whole"}}."""
+    model.eval()
+    out = {}
+    for task, its in dev_items.items():
+        free = begin = nb = nf = whole = 0
+        calls = [0, 0, 0, 0]  # right and all of those with calls, without
+        its = sorted(its, key=lambda i: len(i.ids))
+        for k in range(0, len(its), 12):
+            batch = its[k:k + 12]
+            h, x, off = run(model, batch, prefix, dt)
+            for r, i in enumerate(batch):
+                pos = [j for j, w in enumerate(i.weight) if w >= 1]
+                lg = model.logits(h[r, [i.start + j - 1 - off for j in pos]], dt)
+                ok = (lg.argmax(1) == torch.tensor([i.ids[i.start + j] for j in pos])).tolist()
+                free += sum(ok)
+                nf += len(ok)
+                b = [o for o, j in zip(ok, pos) if i.weight[j] > 1]
+                begin += sum(b)
+                nb += len(b)
+                whole += all(ok)
+                if task == "tools":
+                    c = 0 if i.ids[i.start] == model_call(i) else 2
+                    calls[c] += ok[0]
+                    calls[c + 1] += 1
+        out[task] = {"free": round(free / nf, 3), "begin": round(begin / max(1, nb), 3), "whole": round(whole / len(its), 3)}
+        if task == "tools":
+            out[task] |= {"call": round(calls[0] / max(1, calls[1]), 3), "no call": round(calls[2] / max(1, calls[3]), 3)}
+    return out
+
+
+def model_call(i):
+    return 10  # <|tool_call_start|>
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__)
+    a.add_argument("--out", type=Path, default=Path(__file__).parent / "out/skills")
+    a.add_argument("--data", type=Path, default=seeds.DATA)
+    a.add_argument("--tokenizer", type=Path)
+    a.add_argument("--steps", type=int, default=12000)
+    a.add_argument("--decay", type=float, default=0.3)
+    a.add_argument("--threads", type=int, default=1)
+    a.add_argument("--lr", type=float, default=2e-3)
+    a.add_argument("--tokens", type=int, default=4096)
+    a.add_argument("--look", type=int, default=250, help="steps between looks at dev")
+    a.add_argument("--embed-share", type=float, default=0.1, help="the embedding's learning rate, in parts of the others'")
+    a.add_argument("--seed", type=int, default=1)
+    a.add_argument("--dt", default="bfloat16")
+    a.add_argument("--start", type=Path, help="weights to begin with instead of the circuits")
+    args = a.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(args.threads)
+    dt = getattr(torch, args.dt)
+    tok = bpe.Tokenizer.load(args.tokenizer or args.out / "tokenizer.json")
+    if not (args.out / "tokenizer.json").exists():
+        tok.save(args.out / "tokenizer.json")
+    train, dev = seeds.split(seeds.load(args.data))
+    dev_items = {t: [items.build(tok, t, e) for e in ex] for t, ex in dev.items() if ex}
+    print({t: (len(train[t]), len(dev[t])) for t in train}, flush=True)
+    model, heads = fresh(tok, args.seed)
+    if args.start:
+        model.load_state_dict(torch.load(args.start)["ema"])
+    watch(model)
+    ema = copy.deepcopy(model)
+    params = [*model.parameters(), *heads.parameters()]
+    table = model.embed.weight  # the tied output touches all of its rows at every step, most of them with noise
+    opt = torch.optim.AdamW([{"params": [p for p in params if p.dim() > 1 and p is not table], "weight_decay": 0.05, "share": 1.0},
+                             {"params": [p for p in params if p.dim() <= 1], "weight_decay": 0.0, "share": 1.0},
+                             {"params": [table], "weight_decay": 0.0, "share": args.embed_share}], lr=args.lr, betas=(0.9, 0.98), fused=True)
+    at = {"step": 0, "spent": 0.0, "decay_from": int(args.steps * (1 - args.decay)), "steps": args.steps}
+    last = args.out / "last.pt"
+    if last.exists():
+        s = torch.load(last)
+        model.load_state_dict(s["model"])
+        heads.load_state_dict(s["heads"])
+        ema.load_state_dict(s["ema"])
+        opt.load_state_dict(s["opt"])
+        at = s["at"]
+        print(f"resumed at step {at['step']}", flush=True)
+    prefix = prefix_of(tok)
+    model.embed_drop = 0.03
+    for layer in model.layers:
+        layer.drop = 0.05
+    source = Source(train, tok, f"{args.seed}/{at['step']}")
+    rng = random.Random(at["step"])
+    torch.manual_seed(at["step"])
+    sums, began, tokens, pile = {}, time.time(), 0, []
+    print({"params": sum(p.numel() for p in model.parameters()), "dev": look(ema, dev_items, prefix, dt)}, flush=True)
+    while at["step"] < at["steps"]:
+        if not pile:
+            pile = source.batches(200, args.tokens)
+        batch = pile.pop()
+        f, d = at["step"], at["decay_from"]
+        rate = args.lr * min(1, (f + 1) / 300) * (1 if f < d else max(0.0, 1 - (f - d) / (at["steps"] - d)))
+        for g in opt.param_groups:
+            g["lr"] = rate * g["share"]
+        model.train()
+        with torch.autocast("cpu", dtype=dt, enabled=dt != torch.float32):
+            loss, parts = loss_of(model, heads, batch, prefix, rng, dt)
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(params, 1.0)
+        opt.step()
+        at["step"] += 1
+        k = min(0.998, (1 + at["step"]) / (10 + at["step"]))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - k)
+        tokens += sum(len(i.ids) for i in batch)
+        for n, v in parts.items():
+            key = f"{batch[0].task[:3]} {n}" if n in ("answer", "hit", "point") else n
+            s = sums.setdefault(key, [0.0, 0])
+            s[0] += v
+            s[1] += 1
+        if at["step"] % 50 == 0:
+            finish = args.out / "finish"
+            if finish.exists():
+                n = int(finish.read_text())
+                finish.unlink()
+                at["decay_from"], at["steps"] = at["step"], at["step"] + n
+        if at["step"] % args.look == 0 or at["step"] >= at["steps"]:
+            took = time.time() - began
+            at["spent"] += took
+            print(json.dumps({"step": at["step"], "min": round(at["spent"] / 60, 1), "tok/s": round(tokens / took), "lr": round(rate, 6)} |
+                             {k: round(v[0] / v[1], 3) for k, v in sorted(sums.items())} | {"dev": look(ema, dev_items, prefix, dt)}), flush=True)
+            state = {"model": model.state_dict(), "heads": heads.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "at": at,
+                     "config": asdict(model.c)}
+            torch.save(state, args.out / "last.tmp")
+            os.replace(args.out / "last.tmp", last)
+            sums, began, tokens = {}, time.time(), 0
+
+
+if __name__ == "__main__":
+    assert math.pi
+    main()
