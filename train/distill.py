@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sluice_train import augment, bpe, data, export, fit, teacher
+from sluice_train import augment, bpe, circuits, data, export, fit, teacher
 from sluice_train.model import Config
 from train import vocabulary
 
@@ -51,10 +51,10 @@ def main():
 
     coder, coach = fit.Coder(tok), teacher.Teacher(train)
     held = [(data.digest_of(s), s["p"], s["k"]) for s in dev]
-    z = coach.logits([d for d, _, _ in held], [None] * len(held))
+    z = coach.logits(dev, [None] * len(dev))
     hard = [(m, int(p > 0.5)) for m, (_, p, _) in zip(z, held) if p != 0.5]
     print(json.dumps({"seeds": len(train), "dev": len(dev), "teacher auc": round(fit.auc([m for m, _ in hard], [y for _, y in hard]), 4)}))
-    table = torch.tensor(teacher.token_table(train, [coder.ids(data.digest_of(s)) for s in train], config.vocab))
+    table = torch.tensor(teacher.token_table(train, [coder.ids(data.digest_of(s)) for s in train], tok.encode("[request]\n"), config.vocab))
     short = [s for s in train if len(s["t"]) < 200 and not s.get("hist")]
     by_lang: dict[str, list[dict]] = {}
     for s in train:
@@ -71,15 +71,16 @@ def main():
             else:
                 seed = rng.choice(train)
                 s, s_fold, label = augment.vary(rng, seed, short), teacher.fold(seed), (seed["p"], seed["k"])
-            made.append(data.digest_of(s))
+            made.append(s)
             folds.append(s_fold)
             gold.append(label)
         p = 1 / (1 + np.exp(-coach.logits(made, folds)))
-        return [(d, float(q), None) if g is None else (d, TRUST * float(q) + (1 - TRUST) * g[0], g[1])
+        return [(data.digest_of(d), float(q), None) if g is None else (data.digest_of(d), TRUST * float(q) + (1 - TRUST) * g[0], g[1])
                 for d, q, g in zip(made, p, gold)]
 
     def prepare(model):
         with torch.no_grad():
+            model.embed.weight[:, table.shape[1]:] = torch.tensor(circuits.codes(tok.vocab, config.d - table.shape[1]), dtype=torch.float32)
             model.embed.weight[:, :table.shape[1]] = (SCALE * table).to(model.embed.weight.device)
 
     model = fit.train(args.out, config, plan, coder, source, held, prepare=prepare)

@@ -33,7 +33,8 @@ class Heads(nn.Module):
 
     def __init__(self, d):
         super().__init__()
-        self.tags, self.values = nn.Linear(d, 1 + len(items.TAGS)), nn.Linear(d, 3)
+        kinds = 1 + len(items.TAGS)
+        self.tags, self.values = nn.Linear(d, 3 * kinds), nn.Linear(d, 3)
 
 
 def config(vocab: int) -> Config:
@@ -50,7 +51,7 @@ def fresh(tok, seed: int):
 
 def watch(model):
     model.tap = TAP
-    model.layers[POINT_AT].mixer.watch = (0, 1)
+    model.layers[POINT_AT].mixer.watch = True
 
 
 class Source:
@@ -158,16 +159,23 @@ def loss_of(model, heads, batch, prefix, rng, dt):
         at = [(r, p - off, v) for r, i in enumerate(batch) for p, v in getattr(i, name) if p >= off]
         if at:
             z = getattr(heads, name)(F.rms_norm(mid[[a[0] for a in at], [a[1] for a in at]].float(), (mid.shape[-1],)))
-            l = F.cross_entropy(z, torch.tensor([a[2] for a in at]))
+            if name == "tags":  # of this token and of the two before it, which are surer by now
+                known = {(r, p): v for r, p, v in at}
+                want = torch.tensor([[known.get((r, p - k), -100) for k in (0, 1, 2)] for r, p, _ in at])
+                z = z.view(-1, 3, 1 + len(items.TAGS))
+                l = sum(F.cross_entropy(z[:, k], want[:, k], ignore_index=-100) for k in (0, 1, 2)) / 3
+                parts["tags2"] = F.cross_entropy(z[:, 2], want[:, 2], ignore_index=-100).item()
+            else:
+                l = F.cross_entropy(z, torch.tensor([a[2] for a in at]))
             total = total + WEIGHT[name] * l
             parts[name] = l.item()
     at = [(r, t - off, s) for r, i in enumerate(batch) for t, s in i.point]
     if at:
         seen = model.layers[POINT_AT].mixer.seen
-        p = seen[[a[0] for a in at], [a[1] for a in at], [a[2] for a in at]].float()
-        l = -(p + 1e-4).log().mean()
-        total = total + WEIGHT["point"] * l
-        parts["point"] = l.item()
+        r, t, s = ([a[k] for a in at] for k in (0, 1, 2))
+        each = [-(seen[r, k, t, [min(x + k, y) for x, y in zip(s, t)]].float() + 1e-4).log().mean() for k in (0, 1, 2)]
+        total = total + WEIGHT["point"] * sum(each) / 3
+        parts |= {f"point{k}": l.item() for k, l in enumerate(each)}
     return total, parts
 
 
@@ -193,7 +201,7 @@ def _look(model, dev_items, prefix, dt):
                 ok = (lg.argmax(1) == torch.tensor([i.ids[i.start + j] for j in pos])).tolist()
                 free += sum(ok)
                 nf += len(ok)
-                b = [o for o, j in zip(ok, pos) if i.weight[j] > 1]
+                b = [o for o, j in zip(ok, pos) if i.weight[j] == 1.5]
                 begin += sum(b)
                 nb += len(b)
                 whole += all(ok)
@@ -226,6 +234,7 @@ def main():
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--dt", default="bfloat16")
     a.add_argument("--start", type=Path, help="weights to begin with instead of the circuits")
+    a.add_argument("--repoint", action="store_true", help="write the pointer's heads anew")
     args = a.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
@@ -239,13 +248,15 @@ def main():
     model, heads = fresh(tok, args.seed)
     if args.start:
         model.load_state_dict(torch.load(args.start)["ema"])
+        if args.repoint:
+            circuits.pointer(model, POINT_AT, SPLIT)
     watch(model)
     ema = copy.deepcopy(model)
     params = [*model.parameters(), *heads.parameters()]
     table = model.embed.weight  # the tied output touches all of its rows at every step, most of them with noise
     opt = torch.optim.AdamW([{"params": [p for p in params if p.dim() > 1 and p is not table], "weight_decay": 0.05, "share": 1.0},
                              {"params": [p for p in params if p.dim() <= 1], "weight_decay": 0.0, "share": 1.0},
-                             {"params": [table], "weight_decay": 0.0, "share": args.embed_share}], lr=args.lr, betas=(0.9, 0.98), fused=True)
+                             {"params": [table], "weight_decay": 0.0, "share": args.embed_share, "eps": 3e-6}], lr=args.lr, betas=(0.9, 0.98), fused=True)
     at = {"step": 0, "spent": 0.0, "decay_from": int(args.steps * (1 - args.decay)), "steps": args.steps}
     last = args.out / "last.pt"
     if last.exists():
@@ -286,7 +297,7 @@ def main():
             torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - k)
         tokens += sum(len(i.ids) for i in batch)
         for n, v in parts.items():
-            key = f"{batch[0].task[:3]} {n}" if n in ("answer", "hit", "point") else n
+            key = f"{batch[0].task[:3]} {n}" if n[:3] in ("ans", "hit", "poi") else n
             s = sums.setdefault(key, [0.0, 0])
             s[0] += v
             s[1] += 1

@@ -112,13 +112,19 @@ def prepare(model, vocab: list[str], copy_at: int, split: int, sharp: float = 1.
 
 
 @torch.no_grad()
-def pointer(model, layer: int, split: int, gain: float = 1.5):
-    """Heads 0 and 1 of the attention `layer` say what stands where they look; where that is, they must learn."""
+def pointer(model, layer: int, split: int, gain: float = 2.0):
+    """Heads 0, 1 and 2 of the attention `layer` say what stands where they look, one token before, and two before it: a
+    name is known as one when its first tokens have been read, not at the first. Where to look, they must learn."""
     c = model.c
-    a, hd, n = model.layers[layer].mixer, c.hd, split - 1
-    v = _rows(2 * hd, n, 6)
-    for head in (0, 1):
+    a, hd, n, m = model.layers[layer].mixer, c.hd, split - 1, c.d - split
+    before, before2 = _rows(m, n, 1), _rows(m, n, 2)
+    v = torch.zeros(3, hd, c.d)
+    o = torch.zeros(3, c.d, hd)
+    own = _rows(hd, n, 6)
+    v[0, :, 1:split], o[0, 1:split] = own, own.T
+    v[1, :m, split:], o[1, 1:split, :m] = torch.eye(m), before.T
+    v[2, :m, split:], o[2, 1:split, :m] = torch.eye(m), before2.T
+    for head in (0, 1, 2):
         rows = slice(head * hd, (head + 1) * hd)
-        a.v.weight[rows] *= 0.1
-        a.v.weight[rows, 1:split] = v[rows] / math.sqrt(c.d)
-        a.o.weight[1:split, rows] = v[rows].T * gain
+        a.v.weight[rows] = 0.1 * a.v.weight[rows] + v[head] / math.sqrt(c.d)
+        a.o.weight[:, rows] = 0.1 * a.o.weight[:, rows] + o[head] * gain * (1, 1, 1.4)[head]

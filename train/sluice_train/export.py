@@ -8,34 +8,10 @@ from . import gguf
 from .bpe import SPECIALS, Tokenizer
 from .gguf import ARRAY, BOOL, F32, I32, STRING, U32
 from .model import LFM2, Config
-from .prompt import ROUTES, TASKS
+from .prompt import ROOT, ROUTES, TASKS
 
-# Generation A of LFM2's chat templates: ChatML, tools between markers in the system turn.
-TEMPLATE = """{{- bos_token -}}
-{%- set system_prompt = "" -%}
-{%- if messages[0]["role"] == "system" -%}
-{%- set system_prompt = messages[0]["content"] -%}
-{%- set messages = messages[1:] -%}
-{%- endif -%}
-{%- if tools -%}
-{%- set system_prompt = system_prompt + ("\\n" if system_prompt else "") + "List of tools: <|tool_list_start|>[" -%}
-{%- for tool in tools -%}
-{%- if tool is not string -%}{%- set tool = tool | tojson -%}{%- endif -%}
-{%- set system_prompt = system_prompt + tool -%}
-{%- if not loop.last -%}{%- set system_prompt = system_prompt + ", " -%}{%- endif -%}
-{%- endfor -%}
-{%- set system_prompt = system_prompt + "]<|tool_list_end|>" -%}
-{%- endif -%}
-{%- if system_prompt -%}{{- "<|im_start|>system\\n" + system_prompt + "<|im_end|>\\n" -}}{%- endif -%}
-{%- for message in messages -%}
-{{- "<|im_start|>" + message["role"] + "\\n" -}}
-{%- if message["role"] == "tool" -%}
-{{- "<|tool_response_start|>" + message["content"] + "<|tool_response_end|>" -}}
-{%- else -%}{{- message["content"] -}}{%- endif -%}
-{{- "<|im_end|>\\n" -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- "<|im_start|>assistant\\n" -}}{%- endif -%}
-"""
+# The first generation of LFM2's chat templates, as runtime/chat/template is tested with it.
+TEMPLATE = (ROOT / "runtime/chat/template/testdata/lfm2.jinja").read_text(encoding="utf-8")
 
 
 def tensor_names(c: Config):
@@ -58,7 +34,7 @@ def tensor_names(c: Config):
             yield f"{b}ffn_{s}.weight", f"{p}{s}.weight"
 
 
-def save(path: Path, model: LFM2, tok: Tokenizer, scale: float, bias: float, name: str = "Sluice nano v0"):
+def save(path: Path, model: LFM2, tok: Tokenizer, scale: float, bias: float, name: str = "Sluice nano v1", abilities=("judge",)):
     c, state = model.c, model.state_dict()
     n = sum(p.numel() for p in model.parameters())
     kv = [
@@ -78,9 +54,8 @@ def save(path: Path, model: LFM2, tok: Tokenizer, scale: float, bias: float, nam
         ("tokenizer.ggml.bos_token_id", U32, 1), ("tokenizer.ggml.eos_token_id", U32, 7),
         ("tokenizer.ggml.padding_token_id", U32, 0), ("tokenizer.ggml.add_bos_token", BOOL, True),
         ("tokenizer.ggml.add_sep_token", BOOL, False), ("tokenizer.chat_template", STRING, TEMPLATE),
-        ("sluice.abilities", (ARRAY, STRING), ["judge"]),
-        ("sluice.judge.scale", F32, scale), ("sluice.judge.bias", F32, bias),
-    ]
+        ("sluice.abilities", (ARRAY, STRING), list(abilities)),
+    ] + ([("sluice.judge.scale", F32, scale), ("sluice.judge.bias", F32, bias)] if "judge" in abilities else [])
     tensors = {}
     for g, t in tensor_names(c):
         w = state[t].detach().float().cpu().numpy()

@@ -137,6 +137,15 @@ def tools_answer(ex):
     return out + [("]", FREE)]
 
 
+ASK, NOTHING = "Missing: {}.", "No tool fits."
+
+
+def refusal(ex) -> str:
+    """What nano says instead of a call. It is too small to write; one of two sentences leaves no doubt what it means, and
+    does not divide the probability of not calling among all ways to begin an answer."""
+    return ASK.format(ex["ask"]) if ex.get("ask") else NOTHING
+
+
 def number_text(v) -> str:
     return repr(v) if isinstance(v, float) else str(v)
 
@@ -179,9 +188,11 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
     weight: list[float] = []
     item = Item(ids, start, weight, task=task)
     if task == "tools" and not ex["calls"]:
-        part = tok.encode(ex["say"])
+        said = refusal(ex)
+        part, offs = encode_at(tok, said)
         item.ids = ids + part + [tok.ids["<|im_end|>"]]
-        item.weight = [FREE] + [FAINT] * len(part)
+        named = len(ASK.format("")) - 2
+        item.weight = [2.0] + [FREE if ex.get("ask") and o >= named else FAINT for o in offs[1:]] + [FREE]
         return item
     body = {"entities": entities_answer, "extraction": extraction_answer, "tools": tools_answer}[task](ex)
     flat, copies, text = [], [], ""
@@ -198,7 +209,7 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
     part, offs = encode_at(tok, text)
     if task == "tools":
         ids.append(tok.ids[tasks.CALL_START])
-        weight.append(FREE)
+        weight.append(2.0)
     base = len(ids)
     ends = offs[1:] + [len(flat)]
     weight += [max(flat[a:b]) for a, b in zip(offs, ends)]

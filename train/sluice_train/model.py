@@ -69,7 +69,7 @@ class Attention(nn.Module):
         self.q, self.k, self.v = linear(c.d, c.d), linear(c.d, c.kv_heads * c.hd), linear(c.d, c.kv_heads * c.hd)
         self.o = linear(c.d, c.d)
         self.q_norm, self.k_norm = RMSNorm(c.hd, c.eps), RMSNorm(c.hd, c.eps)
-        self.watch = self.seen = None
+        self.watch, self.seen = False, None
 
     def forward(self, u, pos, state):
         c, (B, T, _) = self.c, u.shape
@@ -80,7 +80,7 @@ class Attention(nn.Module):
             k = torch.cat([state[0].to(k.dtype).expand(B, -1, -1, -1), k], 2)
             v = torch.cat([state[1].to(v.dtype).expand(B, -1, -1, -1), v], 2)
         S, g = k.shape[2], c.heads // c.kv_heads  # query head h reads kv head h // g
-        if self.watch is None and g == 1:  # the same, faster
+        if not self.watch and g == 1:  # the same, faster
             mask = None if S == T else torch.ones(T, S, dtype=torch.bool, device=u.device).tril(S - T)
             a = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
             return self.o(a.transpose(1, 2).reshape(B, T, c.d)), (k, v)
@@ -88,8 +88,8 @@ class Attention(nn.Module):
         score = (q @ k.transpose(2, 3)).view(B, c.kv_heads, g, T, S) * c.hd ** -0.5
         future = torch.ones(T, S, dtype=torch.bool, device=u.device).triu(S - T + 1)
         a = score.float().masked_fill(future, -torch.inf).softmax(-1).to(v.dtype)
-        if self.watch is not None:  # what these heads look at on average, for a loss on it
-            self.seen = sum(a[:, n // g, n % g] for n in self.watch) / len(self.watch)  # [B,T,S]
+        if self.watch:  # where the heads look, for a loss on it
+            self.seen = a.flatten(1, 2)  # [B,H,T,S]
         a = (a.view(B, c.kv_heads, g * T, S) @ v).view(B, c.heads, T, c.hd)
         return self.o(a.transpose(1, 2).reshape(B, T, c.d)), (k, v)
 

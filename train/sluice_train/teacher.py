@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix, hstack, vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from .baseline import features
 from .data import digest_of, words
 from .prompt import TASKS
 
@@ -26,46 +27,72 @@ def fold(s: dict) -> int:
     return hashlib.sha256(("fold " + " ".join(words(s["t"])[:4])).encode()).digest()[0] % FOLDS
 
 
+HEAD = 60  # code points at the beginning of the request, where people say what they want
+
+
 class Teacher:
-    """FOLDS linear models, each fitted without one fold of the seeds."""
+    """FOLDS linear models, each fitted without one fold of the seeds: n-grams of the digest, n-grams of the request's first
+    words apart, and the surface features of baseline.py."""
 
     def __init__(self, seeds: list[dict], c: float = 4.0):
-        self.views = [TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+|[^\w\s]"),
-                      TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True)]
-        texts = [digest_of(s) for s in seeds]
-        x = hstack([v.fit_transform(texts) for v in self.views]).tocsr()
+        word = dict(sublinear_tf=True, token_pattern=r"\w+|[^\w\s]")
+        char = dict(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True)
+        self.whole = [TfidfVectorizer(ngram_range=(1, 2), **word), TfidfVectorizer(**char)]
+        self.head = [TfidfVectorizer(ngram_range=(1, 3), **word), TfidfVectorizer(**char)]
+        for v in self.whole:
+            v.fit([digest_of(s) for s in seeds])
+        for v in self.head:
+            v.fit([s["t"][:HEAD] for s in seeds])
+        x = self._x(seeds)
         p = np.array([s["p"] for s in seeds])
         of = np.array([fold(s) for s in seeds])
         self.models = []
         for k in range(FOLDS):
             keep = np.flatnonzero(of != k)
             rows, y = vstack([x[keep], x[keep]]), np.r_[np.ones(len(keep)), np.zeros(len(keep))]
-            self.models.append(LogisticRegression(C=c, max_iter=300).fit(rows, y, sample_weight=np.r_[p[keep], 1 - p[keep]]))
+            self.models.append(LogisticRegression(C=c, max_iter=200).fit(rows, y, sample_weight=np.r_[p[keep], 1 - p[keep]]))
 
-    def logits(self, digests: list[str], folds: list[int | None]) -> np.ndarray:
-        """The log-odds of local for each digest: by the model that has not seen its fold, or by all for None."""
-        x = hstack([v.transform(digests) for v in self.views]).tocsr()
+    def _x(self, seeds):
+        digests, heads = [digest_of(s) for s in seeds], [s["t"][:HEAD] for s in seeds]
+        return hstack([v.transform(digests) for v in self.whole] + [v.transform(heads) for v in self.head] +
+                      [csr_matrix(0.3 * np.array([features(s) for s in seeds]))]).tocsr()
+
+    def logits(self, seeds: list[dict], folds: list[int | None]) -> np.ndarray:
+        """The log-odds of local for each request: by the model that has not seen its fold, or by all for None."""
+        x = self._x(seeds)
         z = np.stack([m.decision_function(x) for m in self.models], 1)
         return np.array([row.mean() if k is None else row[k] for row, k in zip(z, folds)])
 
 
-def token_table(seeds: list[dict], ids: list[list[int]], vocab: int) -> np.ndarray:
-    """[vocab, 2 + kinds]: what each token says of the route (twice) and of each kind of task, by logistic regression on
-    the seeds' tokens; a column has a standard deviation of 1 over the tokens that occur. As the first columns of the
-    embedding it gives a network from scratch what a bag of words knows, and the rest of training goes into what it does not."""
-    rows, cols, vals = [], [], []
-    for i, t in enumerate(ids):
-        u, n = np.unique(t, return_counts=True)
-        w = 1 + np.log(n)
-        rows += [i] * len(u)
-        cols += list(u)
-        vals += list(w / np.linalg.norm(w))
-    x = csr_matrix((vals, (rows, cols)), shape=(len(ids), vocab))
+FIRST = 16  # tokens at the beginning of the request
+
+
+def token_table(seeds: list[dict], ids: list[list[int]], marker: list[int], vocab: int) -> np.ndarray:
+    """[vocab, 2 + kinds]: what each token says of the route anywhere, what it says besides among the first tokens after `marker`,
+    and what it says of each kind of task, by logistic regression on the seeds' tokens; a column has a standard deviation
+    of 1 over the tokens that occur. As the first columns of the embedding it gives a network from scratch what a bag of
+    words knows, and the rest of training goes into what it does not."""
+    def rows(parts):
+        r, c, v = [], [], []
+        for i, t in enumerate(parts):
+            u, n = np.unique(t, return_counts=True)
+            w = 1 + np.log(n)
+            r += [i] * len(u)
+            c += list(u)
+            v += list(w / max(np.linalg.norm(w), 1e-9))
+        return csr_matrix((v, (r, c)), shape=(len(parts), vocab))
+
+    def first(t):
+        m = len(marker)
+        at = next((j + m for j in range(len(t) - m + 1) if t[j:j + m] == marker), 0)
+        return t[at:at + FIRST]
+    x, h = rows(ids), rows([first(t) for t in ids])
     p = np.array([s["p"] for s in seeds])
     y = np.r_[np.ones(len(p)), np.zeros(len(p))]
-    route = LogisticRegression(C=4, max_iter=300).fit(vstack([x, x]), y, sample_weight=np.r_[p, 1 - p]).coef_
+    both = hstack([x, h]).tocsr()
+    route = LogisticRegression(C=4, max_iter=300).fit(vstack([both, both]), y, sample_weight=np.r_[p, 1 - p]).coef_.reshape(2, vocab)
     kinds = np.array([TASKS.index(s["k"]) for s in seeds])
-    table = np.concatenate([route, route, LogisticRegression(C=2, max_iter=300).fit(x, kinds).coef_]).T
+    table = np.concatenate([route, LogisticRegression(C=2, max_iter=300).fit(x, kinds).coef_]).T
     seen = np.asarray((x > 0).sum(0)).ravel() > 0
     table = table / table[seen].std(0, keepdims=True)
     table[~seen] = 0
