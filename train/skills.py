@@ -58,7 +58,7 @@ class Source:
     """Endless examples, mixed and varied."""
 
     def __init__(self, train, tok, seed):
-        self.train, self.tok, self.rng = train, tok, random.Random(seed)
+        self.train, self.tok, self.rng, self.easy = train, tok, random.Random(seed), 0.0
         self.by_lang = {t: {} for t in train}
         for t, ex in train.items():
             for e in ex:
@@ -74,8 +74,8 @@ class Source:
                 else:
                     seed = rng.choice(self.train[task])
                     same = self.by_lang[task][seed["l"]]
-                    ex = seed if rng.random() < 0.1 else variants.VARY[task](
-                        rng, seed, same if len(same) > 10 and task != "tools" else self.train[task])
+                    ex = seed if rng.random() < 0.1 * (1 - self.easy) else variants.VARY[task](
+                        rng, seed, same if len(same) > 10 and task != "tools" else self.train[task], self.easy)
                 if seeds.problem(task, ex):
                     continue
                 item = items.build(self.tok, task, ex)
@@ -234,6 +234,8 @@ def main():
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--dt", default="bfloat16")
     a.add_argument("--start", type=Path, help="weights to begin with instead of the circuits")
+    a.add_argument("--hard", type=int, default=0, help="the step from which on examples are as long as they come; default: where the rate begins to fall")
+    a.add_argument("--ema", type=float, default=0.998)
     a.add_argument("--repoint", action="store_true", help="write the pointer's heads anew")
     args = a.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -278,6 +280,7 @@ def main():
     print({"params": sum(p.numel() for p in model.parameters()), "dev": look(ema, dev_items, prefix, dt)}, flush=True)
     while at["step"] < at["steps"]:
         if not pile:
+            source.easy = max(0.15, 1 - at["step"] / (args.hard or max(1, at["decay_from"])))
             pile = source.batches(200, args.tokens)
         batch = pile.pop()
         f, d = at["step"], at["decay_from"]
@@ -292,7 +295,7 @@ def main():
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         opt.step()
         at["step"] += 1
-        k = min(0.998, (1 + at["step"]) / (10 + at["step"]))
+        k = min(args.ema, (1 + at["step"]) / (10 + at["step"]))
         with torch.no_grad():
             torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - k)
         tokens += sum(len(i.ids) for i in batch)

@@ -372,7 +372,7 @@ def tools(rng: random.Random) -> dict:
         made = [tool_of(rng, a, spoken, lang, style) for a in chosen]
         if any(m is None for m in made):
             continue
-        others = [m for a in rng.sample(actions(), rng.randint(0, 4)) if a not in chosen for m in [tool_of(rng, a, spoken, "en", style)] if m]
+        others = [m for a in rng.sample(actions(), rng.choice([0, 1, 1, 2, 3])) if a not in chosen for m in [tool_of(rng, a, spoken, "en", style)] if m]
         r = rng.random()
         missing = None
         calls, bits = [], []

@@ -137,7 +137,7 @@ def tools_answer(ex):
     return out + [("]", FREE)]
 
 
-ASK, NOTHING = "Missing: {}.", "No tool fits."
+ASK, NOTHING = "Which {}?", "No tool fits."
 
 
 def refusal(ex) -> str:

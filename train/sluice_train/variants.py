@@ -96,12 +96,14 @@ def cut(rng, parts):
     return out
 
 
-def entities(rng: random.Random, ex: dict, others: list[dict]) -> dict:
+def entities(rng: random.Random, ex: dict, others: list[dict], easy: float = 0.0) -> dict:
+    """With a chance of `easy`, a short text: some of the sentences, and nothing around them."""
     lang, parts = ex["l"], pieces(ex)
-    if rng.random() < 0.25:
+    short = rng.random() < easy
+    if rng.random() < (0.7 if short else 0.25):
         parts = cut(rng, parts)
     n = 0
-    while rng.random() < 0.3 and n < 2 and sum(len(s) for s, _ in parts) < 500:
+    while not short and rng.random() < 0.3 and n < 2 and sum(len(s) for s, _ in parts) < 500:
         n += 1
         o = rng.choice(others)
         more = pieces(o)
@@ -256,7 +258,7 @@ def restyle(name: str, style: int) -> str:
     return "".join(x.capitalize() for x in low)
 
 
-def extraction(rng: random.Random, ex: dict, others: list[dict]) -> dict:
+def extraction(rng: random.Random, ex: dict, others: list[dict], easy: float = 0.0) -> dict:
     ex = {k: copy.deepcopy(v) for k, v in ex.items() if k != "file"}
     schema, lang = ex["schema"], ex["l"]
     props = schema["properties"]
@@ -310,7 +312,8 @@ NO = {"en": ["I can't do that with the tools I have.", "None of my tools can do 
       "pl": ["Nie mam do tego narzędzia."], "sv": ["Det har jag inget verktyg för."], "ja": ["それに合うツールがありません。"]}
 
 
-def tools(rng: random.Random, ex: dict, others: list[dict]) -> dict:
+def tools(rng: random.Random, ex: dict, others: list[dict], easy: float = 0.0) -> dict:
+    """With a chance of `easy`, few tools."""
     ex = {k: copy.deepcopy(v) for k, v in ex.items() if k != "file"}
     lang = ex["l"]
     if ex["calls"] and rng.random() < 0.12 and len(ex["m"]) == 1:  # two requests in one
@@ -349,7 +352,12 @@ def tools(rng: random.Random, ex: dict, others: list[dict]) -> dict:
             ex |= {"calls": [], "ask": k, "say": rng.choice(ASK.get(lang, ASK["en"])).format(" ".join(split_words(k)).lower())}
     names = {t["name"] for t in ex["tools"]}
     r = rng.random()
-    if r < 0.3 and len(ex["tools"]) > 1 and ex["calls"]:
+    if rng.random() < easy:
+        must = [t for t in ex["tools"] if t["name"] in called or any(k == ex.get("ask") for k in (t.get("parameters") or {}).get("properties") or {})]
+        rest = [t for t in ex["tools"] if t not in must]
+        rng.shuffle(rest)
+        ex["tools"] = must + rest[:max(rng.choice([0, 1, 1, 2]) - (len(must) > 1), 0 if must else 1)]
+    elif r < 0.3 and len(ex["tools"]) > 1 and ex["calls"]:
         ex["tools"] = [t for t in ex["tools"] if t["name"] in called or rng.random() < 0.5]
     elif r < 0.5 and len(ex["tools"]) < 5 and (ex["calls"] or ex.get("ask")):
         for t in rng.choice(others)["tools"][:rng.randint(1, 2)]:
