@@ -25,7 +25,7 @@ SCALE = 0.15  # of the token table in the embedding
 def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--out", type=Path, default=Path(__file__).parent / "out/nano")
-    a.add_argument("--epochs", type=int, default=8)
+    a.add_argument("--epochs", type=int, default=7)
     a.add_argument("--threads", type=int, default=0)
     a.add_argument("--tokenizer", type=Path, help="a vocabulary made before; default: a new one of the training texts")
     a.add_argument("--spliced", type=float, default=0.5, help="share of spliced requests")

@@ -19,13 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sluice_train import bpe, circuits, forms, items, seeds, tasks, variants
+from sluice_train import bpe, circuits, forms, items, seeds, tables, tasks, variants
 from sluice_train.model import LFM2, Config
 
-SPLIT, COPY_AT, POINT_AT, TAP = 129, 4, 5, 3
+SMEAR_AT, COPY_AT, POINT_AT, TAP = (2, 3), 4, 5, 3
 MIX = {"entities": 0.34, "tools": 0.33, "extraction": 0.33}
 FORMS = {"entities": 0.0, "tools": 0.3, "extraction": 0.45}  # share of generated examples
-WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.25, "lm": 0.03}
+WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.6, "lm": 0.03}
 
 
 class Heads(nn.Module):
@@ -41,11 +41,12 @@ def config(vocab: int) -> Config:
     return Config(vocab=vocab, d=192, layers=6, attention=(1, COPY_AT, POINT_AT), heads=3, kv_heads=3, ffn=320, theta=1e8)
 
 
-def fresh(tok, seed: int):
+def fresh(tok, seed: int, source=None):
+    """A network with the circuits; with a source of examples, also what counting them says."""
     torch.manual_seed(seed)
     model = LFM2(config(len(tok.vocab)))
-    circuits.prepare(model, tok.vocab, COPY_AT, SPLIT, sharp=2.2, gain=3.0)
-    circuits.pointer(model, POINT_AT, SPLIT)
+    align, kind = tables.make(tok, source) if source else (None, None)
+    circuits.prepare(model, tok.vocab, COPY_AT, POINT_AT, SMEAR_AT, align, kind)
     return model, Heads(model.c.d)
 
 
@@ -64,9 +65,10 @@ class Source:
             for e in ex:
                 self.by_lang[t].setdefault(e["l"], []).append(e)
 
-    def example(self):
+    def example(self, task=None):
+        """(example, item), of a task drawn by MIX or given."""
         rng = self.rng
-        task = rng.choices(list(MIX), list(MIX.values()))[0]
+        task = task or rng.choices(list(MIX), list(MIX.values()))[0]
         for _ in range(50):
             try:
                 if rng.random() < FORMS[task]:
@@ -82,13 +84,13 @@ class Source:
             except AssertionError:
                 continue
             if len(item.ids) <= 620:
-                return item
+                return ex, item
         raise RuntimeError(f"no usable example of {task}")
 
     def batches(self, n: int, tokens: int):
         got: dict[str, list] = {t: [] for t in MIX}
         for _ in range(n):
-            i = self.example()
+            _, i = self.example()
             got[i.task].append(i)
         out = []
         for t, its in got.items():
@@ -201,7 +203,7 @@ def _look(model, dev_items, prefix, dt):
                 ok = (lg.argmax(1) == torch.tensor([i.ids[i.start + j] for j in pos])).tolist()
                 free += sum(ok)
                 nf += len(ok)
-                b = [o for o, j in zip(ok, pos) if i.weight[j] == 1.5]
+                b = [o for o, j in zip(ok, pos) if i.weight[j] == items.BEGIN]
                 begin += sum(b)
                 nb += len(b)
                 whole += all(ok)
@@ -236,7 +238,6 @@ def main():
     a.add_argument("--start", type=Path, help="weights to begin with instead of the circuits")
     a.add_argument("--hard", type=int, default=0, help="the step from which on examples are as long as they come; default: where the rate begins to fall")
     a.add_argument("--ema", type=float, default=0.998)
-    a.add_argument("--repoint", action="store_true", help="write the pointer's heads anew")
     args = a.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
@@ -247,20 +248,18 @@ def main():
     train, dev = seeds.split(seeds.load(args.data))
     dev_items = {t: [items.build(tok, t, e) for e in ex] for t, ex in dev.items() if ex}
     print({t: (len(train[t]), len(dev[t])) for t in train}, flush=True)
-    model, heads = fresh(tok, args.seed)
+    last = args.out / "last.pt"
+    model, heads = fresh(tok, args.seed, None if args.start or last.exists() else Source(train, tok, f"{args.seed}/tables"))
     if args.start:
         model.load_state_dict(torch.load(args.start)["ema"])
-        if args.repoint:
-            circuits.pointer(model, POINT_AT, SPLIT)
     watch(model)
     ema = copy.deepcopy(model)
     params = [*model.parameters(), *heads.parameters()]
     table = model.embed.weight  # the tied output touches all of its rows at every step, most of them with noise
     opt = torch.optim.AdamW([{"params": [p for p in params if p.dim() > 1 and p is not table], "weight_decay": 0.05, "share": 1.0},
                              {"params": [p for p in params if p.dim() <= 1], "weight_decay": 0.0, "share": 1.0},
-                             {"params": [table], "weight_decay": 0.0, "share": args.embed_share, "eps": 3e-6}], lr=args.lr, betas=(0.9, 0.98), fused=True)
+                             {"params": [table], "weight_decay": 0.0, "share": args.embed_share, "eps": 1e-7}], lr=args.lr, betas=(0.9, 0.98), fused=True)
     at = {"step": 0, "spent": 0.0, "decay_from": int(args.steps * (1 - args.decay)), "steps": args.steps}
-    last = args.out / "last.pt"
     if last.exists():
         s = torch.load(last)
         model.load_state_dict(s["model"])
@@ -284,7 +283,7 @@ def main():
             pile = source.batches(200, args.tokens)
         batch = pile.pop()
         f, d = at["step"], at["decay_from"]
-        rate = args.lr * min(1, (f + 1) / 300) * (1 if f < d else max(0.0, 1 - (f - d) / (at["steps"] - d)))
+        rate = args.lr * min(1, (f + 1) / 100) * (1 if f < d else max(0.0, 1 - (f - d) / (at["steps"] - d)))
         for g in opt.param_groups:
             g["lr"] = rate * g["share"]
         model.train()

@@ -10,7 +10,7 @@ package nano
 import _ "embed"
 
 // Name is the model's general.name.
-const Name = "Sluice nano v0"
+const Name = "Sluice nano v1"
 
 //go:embed nano.gguf
 var gguf []byte

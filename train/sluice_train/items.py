@@ -12,7 +12,7 @@ from . import tasks
 from .bpe import ALPHABET, Tokenizer, pieces
 
 BYTES = {c: b for b, c in enumerate(ALPHABET)}
-FREE, FORCED, FAINT = 1.0, 0.0, 0.05
+FREE, FORCED, FAINT, BEGIN = 1.0, 0.0, 0.05, 3.0
 TAGS = [f"{p}-{t}" for t in tasks.ENTITY_TYPES for p in "BI"]  # 0 is "none"; tag i+1 is TAGS[i]
 
 
@@ -41,7 +41,7 @@ def encode_at(tok: Tokenizer, text: str) -> tuple[list[int], list[int]]:
 def entities_answer(ex):
     out = [("[", FORCED)]
     for n, (t, s) in enumerate(ex["e"]):
-        out += [("{", FREE) if n == 0 else (", ", FREE), ('"type": "' if n == 0 else '{"type": "', FORCED), (t, FREE),
+        out += [("{", FREE) if n == 0 else (", ", FREE), ('"type": "' if n == 0 else '{"type": "', FORCED), (t, 2.0),
                 ('", "text": "', FORCED), (("copy", s), FREE), ('"', FREE), ("}", FORCED)]
     return out + [("]", FREE)]
 
@@ -231,7 +231,7 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
         pos = max(i for i, o in enumerate(toffs) if o <= b)
         if n is not None:
             item.point.append((base + n - 1, first + pos))
-            weight[base + n - start] = 1.5
+            weight[base + n - start] = BEGIN
         for i, o in enumerate(toffs):
             if b <= o < b + length or i == pos:
                 item.values.append((first + i, 1 if i == pos else 2))

@@ -112,7 +112,7 @@ class Circuits(unittest.TestCase):
         words = ["".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 8))) for _ in range(900)]
         vocab = bpe.SPECIALS + bpe.ALPHABET + list(dict.fromkeys(w for w in words if len(w) > 1))
         model = LFM2(Config(vocab=len(vocab), d=192, layers=6, attention=(1, 4, 5), heads=3, kv_heads=3, ffn=64, theta=1e8)).eval()
-        circuits.prepare(model, vocab, 4, 129, sharp=2.2, gain=3.0)
+        circuits.prepare(model, vocab, 4, 5, (2, 3))
         x = []
         for _ in range(8):
             a = [rng.randrange(280, len(vocab)) for _ in range(100)]
