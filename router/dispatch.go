@@ -46,14 +46,11 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 		case errors.Is(err, errUnsure) && doubted < 0:
 			doubted = i
 		}
-		switch llm.KindOf(err) {
-		case llm.Invalid, llm.Denied:
-			if !unsupported(err) {
-				return err // another target would refuse it too
+		if x.refused(err) {
+			if doubted < 0 {
+				return err
 			}
-		}
-		if x.r.cfg.Format.final(err) {
-			return err
+			break
 		}
 		last = err
 	}
@@ -69,6 +66,15 @@ func (x *Exchange) run(ctx context.Context, emit func(llm.Event) error) error {
 	return exhausted(last)
 }
 
+// refused reports whether no other target is to be tried after err.
+func (x *Exchange) refused(err error) bool {
+	switch llm.KindOf(err) {
+	case llm.Invalid, llm.Denied:
+		return !unsupported(err) // another target would refuse it too
+	}
+	return x.r.cfg.Format.final(err)
+}
+
 // errSkip is a target that policy no longer permits.
 var errSkip = errors.New("policy no longer permits the target")
 
@@ -78,7 +84,7 @@ func (x *Exchange) hop(ctx context.Context, i int, later bool, emit func(llm.Eve
 	hop, decision := llm.First, x.Decision
 	if later {
 		hop = llm.Fallback
-		if i > 0 && x.Order[i-1].Target.Local() && !c.Target.Local() {
+		if x.home && !c.Target.Local() {
 			hop = llm.Escalate
 		}
 		d, err := x.ask(ctx, hop)
@@ -93,7 +99,7 @@ func (x *Exchange) hop(ctx context.Context, i int, later bool, emit func(llm.Eve
 		}
 		decision = d
 	}
-	x.Target, x.Route = c.Target, routeOf(c)
+	x.Target, x.Route, x.home = c.Target, routeOf(c), c.Target.Local()
 	if c.Target.Local() && later && x.want.Want != WantLocal {
 		x.Route = llm.RouteDegraded
 	}

@@ -170,7 +170,7 @@ func (x *Exchange) remember() {
 	}
 	failures := 0
 	for _, a := range x.Attempts {
-		if strings.HasPrefix(a.Target, "local/") && (a.Outcome == llm.Insufficient || a.Outcome == llm.Failed) {
+		if a.Hop != llm.Mend && strings.HasPrefix(a.Target, "local/") && (a.Outcome == llm.Insufficient || a.Outcome == llm.Failed) {
 			failures++
 		}
 	}

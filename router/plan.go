@@ -46,6 +46,7 @@ type Exchange struct {
 	err      error
 	restored int
 	first    time.Duration // until the first event; 0 before
+	home     bool          // the target that was tried last is a local one
 	settled  bool          // a doubtful local answer has to do: nobody else answered
 	answer   *llm.Answer   // of the local tier, when it is whole
 	session  *session      // of an agent's run; nil for other requests
