@@ -35,9 +35,6 @@ func (x *Exchange) Record(ctx context.Context, status int) error {
 	rec := x.record(ctx, status)
 	x.r.meters.recorded(ctx, rec)
 	x.r.cfg.Decided.Add(rec)
-	if status < 400 {
-		x.shadow(ctx)
-	}
 	if x.r.cfg.Budgets != nil && rec.CostNano > 0 {
 		x.r.cfg.Budgets.Spend(rec.Tenant, rec.CostNano)
 	}
@@ -49,6 +46,9 @@ func (x *Exchange) Record(ctx context.Context, status int) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	err := x.r.cfg.Recorder.Record(ctx, rec, strict)
+	if status < 400 && (err == nil || !strict) {
+		x.shadow(ctx)
+	}
 	if err == nil {
 		return nil
 	}

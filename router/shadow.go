@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -79,7 +80,16 @@ func (x *Exchange) shadow(ctx context.Context) {
 		return
 	}
 	link := trace.LinkFromContext(ctx)
-	if !x.r.cfg.Shadows.offer(func(ctx context.Context) { x.copy(ctx, link) }) {
+	job := func(ctx context.Context) {
+		defer func() {
+			if recover() != nil { // nobody above would: a copy must not end the gateway
+				x.r.meters.shadowed(ctx, "failed")
+				x.r.cfg.Log.Error("a copy panicked", "decision", x.Req.ID, "stack", string(debug.Stack()))
+			}
+		}()
+		x.copy(ctx, link)
+	}
+	if !x.r.cfg.Shadows.offer(job) {
 		x.r.meters.shadowed(ctx, "busy")
 	}
 }

@@ -225,3 +225,32 @@ func TestDecidedIsBounded(t *testing.T) {
 		t.Error("the oldest decision is still there")
 	}
 }
+
+// Where an answer must not be finished without a durable record, no copy is sent either;
+// and a copy that panics ends neither the worker nor the gateway.
+func TestShadowAfterTheRecord(t *testing.T) {
+	for _, strict := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig()
+			g.rec.err = errors.New("the disk is full")
+			g.cfg.Judge = judge{Boundary: llm.Supported}
+			g.cfg.Shadow, g.cfg.Shadows = Shadow{Share: 1}, NewShadows(1, 1)
+			defer g.cfg.Shadows.Close()
+			g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+				d, err := allowAll(in)
+				if strict {
+					d.Obligations.Audit = "strict"
+				}
+				return d, err
+			})
+			g.cloud.do["c/1"] = func(*llm.Request, func(llm.Event) error) error { panic("no") }
+			for range 2 {
+				_, _, _ = g.ask(t, "auto", "hello")
+				synctest.Wait()
+			}
+			if want := map[bool]int{true: 0, false: 2}[strict]; len(g.cloud.seen) != want {
+				t.Errorf("strict %v: %d copies were sent, want %d", strict, len(g.cloud.seen), want)
+			}
+		})
+	}
+}
