@@ -35,7 +35,7 @@ func (c *Checker) restate(ctx context.Context, req *llm.Request, schema json.Raw
 			{Role: "system", Content: restateSystem},
 			{Role: "user", Content: "JSON Schema:\n" + string(schema) + "\n\nBroken document:\n" + text},
 		},
-		MaxTokens: c.cfg.MaxTokens, Schema: schema,
+		Group: req.Principal.Tenant, MaxTokens: c.cfg.MaxTokens, Schema: schema,
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
