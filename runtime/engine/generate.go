@@ -137,6 +137,9 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 		return Result{}, err
 	}
 	res = Result{PromptTokens: len(prompt)}
+	if len(prompt) == 0 {
+		return res, errors.New("the model's template makes nothing of the messages")
+	}
 	if len(prompt) >= m.opts.Context {
 		return res, &ContextError{Needed: len(prompt) + 1, Limit: m.opts.Context}
 	}
@@ -166,6 +169,7 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 		guide: m.newGuide(programs, len(r.Messages) > 0 && m.Style().StartsThinking()), left: room,
 	}
 	g := &generation{task: m.newTask(sched.Normal, r.Group), a: a, history: slices.Clone(prompt)}
+	prompt = slices.Clip(g.history) // not the caller's: a step may outlast the call
 	g.task.prompt, g.task.ahead, g.task.keep = prompt, min(room, headStart), m.places(prompt)
 	if err := m.arrive(g.task); err != nil {
 		return res, err

@@ -55,6 +55,10 @@ func (m *Model) run() {
 		case m.thinking > 0 && left > 0:
 			m.sleep(left)
 		default:
+			// Whoever has not come by now is not waited for again: a client that does
+			// not read must not have every step wait.
+			m.thinking = 0
+			m.round++
 			took := m.step()
 			ended = time.Now()
 			grace = min(max(took/patienceShare, patienceLeast), patienceMost)
@@ -268,7 +272,7 @@ func (m *Model) finish(t *task, err error) {
 	t.tokens, t.batch, t.back = nil, nil, 0
 	if t.Class == sched.Normal {
 		t.prompt = nil // it is read, and answers follow
-		t.thinking = true
+		t.thinking, t.round = true, m.round
 		m.thinking++
 	}
 	t.done <- err

@@ -178,6 +178,41 @@ func TestStalledReader(t *testing.T) {
 	}
 }
 
+// A reader that stalls is waited for once, and not before every step of the others.
+func TestStalledReaderIsNotWaitedFor(t *testing.T) {
+	var m *Model
+	waited := 0
+	m = openTiny(t, Options{DisableDrafts: true, OnStep: func(Step) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.thinking > 0 { // the next step would be late for somebody who was waited for before this one
+			waited++
+		}
+	}})
+	r := Request{Prompt: []int32{1, 5}, MaxTokens: 30, Sampling: sample.Config{Temperature: 2}}
+	stalled, free, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	var once sync.Once
+	go func() {
+		_, err := m.Generate(t.Context(), r, func(Chunk) error {
+			once.Do(func() { close(stalled) })
+			<-free
+			return nil
+		})
+		done <- err
+	}()
+	<-stalled
+	generate(t, m, r)
+	m.mu.Lock()
+	if waited > 0 {
+		t.Errorf("in %d steps somebody is still waited for", waited)
+	}
+	m.mu.Unlock()
+	close(free)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // Whoever leaves frees its slot and its memory, before anything and amid a step,
 // and others do not notice.
 func TestLeaving(t *testing.T) {

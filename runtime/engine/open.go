@@ -133,7 +133,8 @@ type Model struct {
 	costs    draft.Costs
 	stats    Stats
 	spare    [][]float32 // buffers of logits
-	thinking int         // owners that have logits and will soon say what comes next
+	thinking int         // owners that got logits of the last step and have not said yet what comes next
+	round    int         // counts the steps, for thinking
 	changed  bool        // somebody may be let in
 	stepping int         // tokens of the step in progress
 	wasted   int         // of those, for nobody

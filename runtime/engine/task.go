@@ -36,6 +36,7 @@ type task struct {
 	inStep   int  // tokens in the step in progress
 	gone     bool // nobody waits for the job any more
 	thinking bool // its owner has the logits and will soon say what comes next
+	round    int  // the model's, when it got them
 	marks    []int
 }
 
@@ -129,11 +130,15 @@ func (m *Model) abandon(t *task) {
 
 // rest says that t's owner is not thinking any more. The lock is held.
 func (m *Model) rest(t *task) {
-	if t.thinking {
-		t.thinking = false
-		if m.thinking--; m.thinking == 0 {
-			m.signal()
-		}
+	if !t.thinking {
+		return
+	}
+	t.thinking = false
+	if t.round != m.round { // nobody waits for it any more
+		return
+	}
+	if m.thinking--; m.thinking == 0 {
+		m.signal()
 	}
 }
 
