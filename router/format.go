@@ -1,8 +1,10 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,10 +111,45 @@ type checker struct {
 	held    []llm.Event
 	size    int
 	last    time.Time
-	choices []*llm.Choice // by index, as far as the answer came
-	late    bool          // the check comes after the answer, which has been passed on
-	none    bool          // too large: nothing is checked
+	choices []*building // by index, as far as the answer came
+	late    bool        // the check comes after the answer, which has been passed on
+	none    bool        // too large: nothing is checked
 	verdict *llm.FormatCheck
+}
+
+// A building is a choice in the making. Its texts come in small pieces.
+type building struct {
+	llm.Choice // without its texts, until it is whole
+	text       []byte
+	args       [][]byte // of Calls
+}
+
+// add takes the next delta of the choice.
+func (b *building) add(d llm.Delta) {
+	b.text = append(b.text, d.Text...)
+	for _, t := range d.ToolCalls {
+		i := slices.IndexFunc(b.Calls, func(c llm.ToolDelta) bool { return c.Index == t.Index })
+		if i < 0 {
+			i = len(b.Calls)
+			b.Calls, b.args = append(b.Calls, llm.ToolDelta{Index: t.Index}), append(b.args, nil)
+		}
+		c := &b.Calls[i]
+		b.args[i] = append(b.args[i], t.Arguments...)
+		c.Name += t.Name
+		c.ID = cmp.Or(c.ID, t.ID)
+	}
+	if d.Finish != "" {
+		b.Finish = d.Finish
+	}
+}
+
+// whole returns the choice.
+func (b *building) whole() *llm.Choice {
+	b.Text = string(b.text)
+	for i := range b.Calls {
+		b.Calls[i].Arguments = string(b.args[i])
+	}
+	return &b.Choice
 }
 
 // newChecker returns what checks an answer from t, or nil where nothing is to be
@@ -156,18 +193,12 @@ func (c *checker) event(ev llm.Event) error {
 			continue // nobody asked for that many: it is passed on as it is
 		}
 		if c.choices[d.Index] == nil {
-			c.choices[d.Index] = &llm.Choice{}
+			c.choices[d.Index] = &building{}
 		}
 		ch := c.choices[d.Index]
 		free = free && !c.holds(d)
-		ch.Text += d.Text
+		ch.add(d)
 		ch.Sent = ch.Sent || free && d.Text != ""
-		for _, t := range d.ToolCalls {
-			ch.Calls = addCall(ch.Calls, t)
-		}
-		if d.Finish != "" {
-			ch.Finish = d.Finish
-		}
 	}
 	if free {
 		c.last = time.Now()
@@ -208,10 +239,11 @@ func (c *checker) close(ctx context.Context) error {
 		return c.release()
 	}
 	all := llm.FormatCheck{Verdict: llm.FormatValid}
-	for i, ch := range c.choices {
-		if ch == nil || unfinished(ch.Finish) {
+	for i, b := range c.choices {
+		if b == nil || unfinished(b.Finish) {
 			continue
 		}
+		ch := b.whole()
 		how := c.how
 		if c.late {
 			how = llm.RepairNone
@@ -300,21 +332,6 @@ func takeCall(calls []llm.ToolDelta, t *llm.ToolDelta) (string, []llm.ToolDelta)
 		}
 	}
 	return "", calls
-}
-
-// addCall adds a piece to the call with its index.
-func addCall(calls []llm.ToolDelta, t llm.ToolDelta) []llm.ToolDelta {
-	for i := range calls {
-		if c := &calls[i]; c.Index == t.Index {
-			c.Arguments += t.Arguments
-			c.Name += t.Name
-			if c.ID == "" {
-				c.ID = t.ID
-			}
-			return calls
-		}
-	}
-	return append(calls, t)
 }
 
 // checked notes the verdict beside the attempt that made the answer.

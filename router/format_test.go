@@ -309,3 +309,32 @@ func TestUnsupportedSchema(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// What is kept of an answer for the check takes time as its length, not as its square.
+func TestManyPieces(t *testing.T) {
+	g := newRig()
+	g.cfg.Formats = formats{llm.Wanted{Calls: true}}
+	r, err := New(g.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	x := &Exchange{r: r, Req: &llm.Request{Stream: true}}
+	c := x.newChecker(t.Context(), llm.Target{Provider: "c"}, llm.Decision{}, func(llm.Event) error { n++; return nil })
+	start := time.Now()
+	for i := range 300_000 {
+		d := llm.Delta{Text: "eight ch"}
+		if i >= 150_000 {
+			d = llm.Delta{ToolCalls: []llm.ToolDelta{{Arguments: "eight ch"}}}
+		}
+		if err := c.event(llm.Event{Choices: []llm.Delta{d}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(start); took > 5*time.Second || n != 150_000 {
+		t.Errorf("%d events passed, in %v", n, took)
+	}
+	if b := c.choices[0].whole(); len(b.Text) != 1_200_000 || len(b.Calls) != 1 || len(b.Calls[0].Arguments) != 1_200_000 {
+		t.Error("not all was kept")
+	}
+}

@@ -197,6 +197,9 @@ func (g *gate) release() error {
 }
 
 func (g *gate) pass(ev llm.Event) error {
+	if g.local && silent(ev) {
+		return nil // it was for the review
+	}
 	if g.x.first == 0 {
 		g.x.first = max(time.Since(g.x.Req.Received), 1)
 	}
@@ -263,6 +266,13 @@ func (g *gate) describe(ctx context.Context, span trace.Span) {
 		}
 		g.x.r.meters.committed(ctx, g.wait, g.stopped == nil)
 	}
+}
+
+// silent reports whether an event of the local tier carries nothing for a client.
+func silent(ev llm.Event) bool {
+	return ev.Usage == nil && !ev.Alive && !slices.ContainsFunc(ev.Choices, func(d llm.Delta) bool {
+		return d.Text != "" || d.Reasoning != "" || d.Refusal != "" || len(d.ToolCalls) > 0 || d.Logprobs != nil || d.Finish != ""
+	})
 }
 
 // says reports whether ev carries anything a client could use.

@@ -170,3 +170,26 @@ func TestReviewOfAWholeAnswer(t *testing.T) {
 		t.Errorf("answer %q, %v", text, err)
 	}
 }
+
+// A token without text, for which only the review has a use, is no event for the client.
+func TestSilentTokens(t *testing.T) {
+	g := newRig()
+	g.cfg.Judge = &reviewer{}
+	g.local.do["local/a"] = tokens(0, "a", "", "b", "")
+	r, err := New(g.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := openai.ParseRequest([]byte(`{"model":"auto","stream":true,"messages":[{"role":"user","content":"hello"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := r.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	if err := x.Run(t.Context(), func(llm.Event) error { n++; return nil }); err != nil || n != 3 {
+		t.Errorf("%d events, %v; want two texts and the end", n, err)
+	}
+}
