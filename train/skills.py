@@ -8,7 +8,6 @@ a run that is under way begin its decay at once, over as many steps as the file 
 import argparse
 import copy
 import json
-import math
 import os
 import random
 import time
@@ -19,13 +18,34 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sluice_train import bpe, circuits, forms, items, seeds, tables, tasks, variants
+from sluice_train import bpe, circuits, data, export, forms, items, lexicon, seeds, tables, tasks, variants
 from sluice_train.model import LFM2, Config
 
 SMEAR_AT, COPY_AT, POINT_AT, TAP = (2, 3), 4, 5, 3
 MIX = {"entities": 0.34, "tools": 0.33, "extraction": 0.33}
 FORMS = {"entities": 0.0, "tools": 0.3, "extraction": 0.45}  # share of generated examples
 WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.6, "lm": 0.03}
+
+
+def vocabulary(train: dict, size: int = 8192) -> bpe.Tokenizer:
+    """Words of the judge's requests, of these examples with their prompts, and of made-up names, in all languages."""
+    rng, texts, weights = random.Random(1), [], []
+
+    def add(text, weight=1):
+        texts.append(text)
+        weights.append(weight)
+    for s in data.split(data.load_seeds(report=lambda _: None))[0]:
+        add(data.digest_of(s))
+    for task, examples in train.items():
+        for ex in examples:
+            for text, special in tasks.segments(task, ex) + tasks.answer(task, ex):
+                if not special:
+                    add(text, 2)
+    for lang in lexicon.LOCALES:
+        for _ in range(500):
+            add(" ".join([lexicon.person(rng, lang, rng.randint(1, 3)), lexicon.address(rng, lang), lexicon.org(rng, lang), lexicon.place(rng, lang)]))
+    add(tasks.ENTITY_INSTRUCTIONS + " " + tasks.outline(tasks.ENTITY_SCHEMA) + " null true false True False None string number integer boolean object array", 500)
+    return bpe.train_copy(texts, weights, size, 0.28)
 
 
 class Heads(nn.Module):
@@ -221,16 +241,20 @@ def model_call(i):
     return 10  # <|tool_call_start|>
 
 
+def write(path: Path, model, tok):
+    export.save(path, model, tok, 1, 0, name="Sluice nano-forms v1", abilities=("entities", "tools", "extraction"))
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--out", type=Path, default=Path(__file__).parent / "out/skills")
     a.add_argument("--data", type=Path, default=seeds.DATA)
-    a.add_argument("--tokenizer", type=Path)
+    a.add_argument("--tokenizer", type=Path, help="a vocabulary made before; default: a new one")
     a.add_argument("--steps", type=int, default=12000)
     a.add_argument("--decay", type=float, default=0.3)
     a.add_argument("--threads", type=int, default=1)
-    a.add_argument("--lr", type=float, default=2e-3)
-    a.add_argument("--tokens", type=int, default=4096)
+    a.add_argument("--lr", type=float, default=6e-4)
+    a.add_argument("--tokens", type=int, default=2048)
     a.add_argument("--look", type=int, default=250, help="steps between looks at dev")
     a.add_argument("--embed-share", type=float, default=0.1, help="the embedding's learning rate, in parts of the others'")
     a.add_argument("--seed", type=int, default=1)
@@ -242,10 +266,11 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
     dt = getattr(torch, args.dt)
-    tok = bpe.Tokenizer.load(args.tokenizer or args.out / "tokenizer.json")
-    if not (args.out / "tokenizer.json").exists():
-        tok.save(args.out / "tokenizer.json")
     train, dev = seeds.split(seeds.load(args.data))
+    saved = args.out / "tokenizer.json"
+    if not saved.exists():
+        (bpe.Tokenizer.load(args.tokenizer) if args.tokenizer else vocabulary(train)).save(saved)
+    tok = bpe.Tokenizer.load(saved)
     dev_items = {t: [items.build(tok, t, e) for e in ex] for t, ex in dev.items() if ex}
     print({t: (len(train[t]), len(dev[t])) for t in train}, flush=True)
     last = args.out / "last.pt"
@@ -319,8 +344,8 @@ def main():
             torch.save(state, args.out / "last.tmp")
             os.replace(args.out / "last.tmp", last)
             sums, began, tokens = {}, time.time(), 0
+    write(args.out / "forms.gguf", ema, tok)
 
 
 if __name__ == "__main__":
-    assert math.pi
     main()
