@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -356,7 +357,15 @@ func TestCancel(t *testing.T) {
 
 // Generations at the same time give the same answers as alone, and advance evenly.
 func TestConcurrent(t *testing.T) {
-	m := openTiny(t, Options{Parallel: 4})
+	var m *Model
+	var together atomic.Bool
+	m = openTiny(t, Options{Parallel: 4, OnStep: func(Step) {
+		for began := time.Now(); together.Load() && time.Since(began) < 10*time.Second; time.Sleep(time.Millisecond) {
+			if now := m.Stats(); now.Running+now.Waiting == 8 { // all have come before the first goes on
+				together.Store(false)
+			}
+		}
+	}})
 	request := func(i int) Request {
 		return Request{Prompt: []int32{1, int32(100 + i)}, MaxTokens: 50, Sampling: sample.Config{Temperature: 1, Seed: uint64(i)}}
 	}
@@ -364,6 +373,7 @@ func TestConcurrent(t *testing.T) {
 	for i := range want {
 		want[i], _, _ = generate(t, m, request(i))
 	}
+	together.Store(true)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var order []int
@@ -389,7 +399,7 @@ func TestConcurrent(t *testing.T) {
 			switches++
 		}
 	}
-	if switches < len(order)/4 {
+	if switches <= len(want) { // one after the other they change hands once each; more depends on the system's scheduler
 		t.Errorf("%d chunks changed hands only %d times", len(order), switches)
 	}
 }
