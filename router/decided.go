@@ -24,6 +24,7 @@ type decided struct {
 	id, tenant, target string
 	assessment         llm.PolicyAssessment
 	by, judge          string
+	judged             bool // feedback has come
 }
 
 // NewDecided returns an empty memory.
@@ -39,12 +40,24 @@ func (d *Decided) Add(rec *llm.Record) {
 	if _, twice := d.by[rec.ID]; twice {
 		return
 	}
-	d.by[rec.ID] = d.used.PushFront(&decided{rec.ID, rec.Tenant, rec.Target, rec.Assessment, rec.AssessedBy, rec.Judge})
+	d.by[rec.ID] = d.used.PushFront(&decided{id: rec.ID, tenant: rec.Tenant, target: rec.Target, assessment: rec.Assessment, by: rec.AssessedBy, judge: rec.Judge})
 	for d.used.Len() > mostDecided {
 		e := d.used.Back()
 		delete(d.by, e.Value.(*decided).id)
 		d.used.Remove(e)
 	}
+}
+
+// judge notes that feedback on a decision has come. It reports whether it is the first.
+func (d *Decided) judge(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.by[id]
+	if e == nil || e.Value.(*decided).judged {
+		return false
+	}
+	e.Value.(*decided).judged = true
+	return true
 }
 
 // find returns a decision of tenant's.

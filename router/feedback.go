@@ -12,7 +12,8 @@ import (
 
 // Feedback records what somebody thought of the answer to the decision of, in the
 // ledger, and returns the record's id. The decision must be one of the caller's tenant,
-// and among the latest. Of several verdicts on one decision the last counts.
+// and among the latest. Of several verdicts on one decision the last counts for a
+// calibration, and the first for the monitor: an outcome is one, however often it is told.
 func (r *Router) Feedback(ctx context.Context, who llm.Principal, of string, v llm.Verdict) (id string, err error) {
 	d, ok := r.cfg.Decided.find(of, who.Tenant)
 	if !ok {
@@ -29,7 +30,7 @@ func (r *Router) Feedback(ctx context.Context, who llm.Principal, of string, v l
 			Msg: "the ledger cannot be written, so the feedback was not kept: try again later"}
 	}
 	r.meters.verdict(ctx, llm.KindFeedback, v.Good)
-	if strings.HasPrefix(d.target, "local/") {
+	if strings.HasPrefix(d.target, "local/") && r.cfg.Decided.judge(of) {
 		r.outcome(ctx, d.assessment, v.Good)
 	}
 	return rec.ID, nil

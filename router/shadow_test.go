@@ -190,6 +190,9 @@ func TestFeedback(t *testing.T) {
 		r.Judge != "v1" || r.Assessment.PLocal != 0.8 || r.User == "ann" || r.User == "" || len(m.seen) != 1 {
 		t.Errorf("record %+v, monitor %+v", r, m)
 	}
+	if _, err := x.r.Feedback(t.Context(), ann, "dec_1", llm.Verdict{}); err != nil || len(g.rec.recs) != 3 || len(m.seen) != 1 {
+		t.Errorf("told twice: %v, %d records, %d outcomes, want 3 and 1", err, len(g.rec.recs), len(m.seen))
+	}
 	for _, tt := range []struct {
 		who llm.Principal
 		of  string

@@ -19,6 +19,10 @@ const (
 	// outcomes, on average.
 	EvidenceBound = 1000
 
+	// mostEvidence is where evidence stops to grow, so that it stays a number and the
+	// alarm ends some hundred good outcomes after the last bad one.
+	mostEvidence = 1000 * EvidenceBound
+
 	monitorWindow = 1000 // verdicts that are looked at
 	monitorFewest = 200  // before that the index is noise
 	scoreBins     = 10
@@ -131,7 +135,7 @@ func (m *Monitor) Outcome(pLocal float64, good bool) {
 	// more than alpha of them are bad.
 	for i, stake := range bets {
 		l := min(stake, 0.9/m.cal.Alpha) // so that no factor is negative
-		m.cusum[i] = max(m.cusum[i], 1) * (1 + l*(bad-m.cal.Alpha))
+		m.cusum[i] = min(max(m.cusum[i], 1)*(1+l*(bad-m.cal.Alpha)), mostEvidence)
 	}
 }
 

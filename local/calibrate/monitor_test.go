@@ -1,6 +1,7 @@
 package calibrate
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"testing"
 )
@@ -103,5 +104,23 @@ func TestMonitorWithoutACalibration(t *testing.T) {
 	}
 	if d := flat.Drift(); d.PSI > 0.01 {
 		t.Errorf("a judge that always says the same: %+v", d)
+	}
+}
+
+// However long a judge is wrong, its evidence is a number that JSON can hold, and the
+// alarm ends when it is right again.
+func TestEvidenceIsBounded(t *testing.T) {
+	m := NewMonitor(&Calibration{Alpha: 0.05, Supported: 0.5})
+	for range 2000 {
+		m.Outcome(0.9, false)
+	}
+	if _, err := json.Marshal(m.Drift()); err != nil || !m.Drift().Alarm {
+		t.Errorf("alarm %v, %v", m.Drift().Alarm, err)
+	}
+	for range 1000 {
+		m.Outcome(0.9, true)
+	}
+	if d := m.Drift(); d.Alarm {
+		t.Errorf("after 1000 good outcomes the alarm is still on: evidence %g", d.Evidence)
 	}
 }
