@@ -1,6 +1,7 @@
 package router
 
 import (
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -75,5 +76,22 @@ func TestRepairsDoNotLatch(t *testing.T) {
 	x.remember()
 	if s := r.latches.by["k"].Value.(*session); s.failed != 0 || s.latched {
 		t.Errorf("a repair counts as %d local answers that came to nothing", s.failed)
+	}
+}
+
+// What a target says about an invalid request may repeat the client's own patterns
+// and names: the log has the code only, also when every target has failed.
+func TestLogHasNoPatterns(t *testing.T) {
+	var log strings.Builder
+	g := newRig()
+	g.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	g.cfg.Judge = judge{Boundary: llm.Supported}
+	g.local.do["local/a"] = func(*llm.Request, func(llm.Event) error) error {
+		return &llm.Error{Kind: llm.Invalid, Code: llm.CodeUnsupportedSchema, Msg: "missing closing ): `(CAT`"}
+	}
+	_, _, err := g.ask(t, "local", "hello")
+	log.WriteString(llm.Cause(err).Error())
+	if got := log.String(); strings.Contains(got, "CAT") || !strings.Contains(got, "unsupported_schema") {
+		t.Errorf("the log says %s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -70,10 +71,20 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Cause returns what belongs in a log: the cause of the first [Error] in err's
-// tree without the client's sentence, or err itself when it has none.
+// tree without the client's sentence, or err itself when it has none. The sentence
+// of an invalid request may repeat what is wrong with it, names and patterns of the
+// client's: of that only the code is returned.
 func Cause(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && e.Err != nil {
-		return e.Err
+	e, ok := errors.AsType[*Error](err)
+	for ok && e.Err != nil {
+		inner, is := e.Err.(*Error) //nolint:errorlint // one that is wrapped says more than its cause
+		if !is {
+			return e.Err
+		}
+		e, err = inner, inner
+	}
+	if ok && e.Kind == Invalid {
+		return errors.New("the request is invalid: " + cmp.Or(string(e.Code), "no code"))
 	}
 	return err
 }
