@@ -98,7 +98,7 @@ func sum8(q []int8) int32 {
 
 // span returns how many blocks of 32 share a scale in columns for a matrix of type t:
 // those of 256 elements, as in llama.cpp, for types in such blocks, and those of 128
-// for Q4_0, whose own error is ten times that of rounding columns.
+// for Q4_0, whose own error is far greater than that of rounding columns.
 func span(t quant.Type, cols int) int {
 	if t == quant.Q4_0 && cols%128 == 0 {
 		return 4
