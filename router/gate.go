@@ -78,8 +78,8 @@ func (x *Exchange) newGate(ctx context.Context, at int, req *llm.Request, restor
 		x: x, ctx: ctx, at: at, req: req, emit: emit, restore: restore, local: local,
 		hold: true, whole: local && !req.Stream,
 	}
-	if local && slices.ContainsFunc(x.Order[at+1:], x.wouldTry) && !x.settled {
-		g.window = x.r.cfg.Commit // else there is nowhere to go: waiting would buy nothing
+	if c := x.r.cfg.Commit; local && req.Stream && c.Tokens > 0 && !x.settled && x.mayEscalate(ctx, at) {
+		g.window = c // else there is nowhere to go: waiting would buy nothing
 	}
 	return g
 }
@@ -171,7 +171,8 @@ func (g *gate) review() error {
 
 // mayEscalate reports whether policy permits a cloud target that comes after the
 // one at x.Order[at], and that target would be tried now. Only then is a
-// doubtful answer worse than none.
+// doubtful answer worse than none. What it says binds nobody: policy is asked once
+// more before the answer moves.
 func (x *Exchange) mayEscalate(ctx context.Context, at int) bool {
 	if !slices.ContainsFunc(x.Order[at+1:], x.wouldTry) {
 		return false

@@ -106,6 +106,26 @@ func TestCommitWindow(t *testing.T) {
 					d.LocalOnly = in.Hop != llm.First
 					return d, err
 				})
+			}, text: "doubt ", first: every, attempts: "local/a ok", reviewed: 21},
+		{name: "policy-refuses-the-hop", commit: Commit{Tokens: 4}, answer: append([]string{"doubt "}, long...),
+			setup: func(g *rig) {
+				g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+					d, err := allowAll(in)
+					d.Allow = in.Hop == llm.First
+					return d, err
+				})
+			}, text: "doubt ", first: every, attempts: "local/a ok", reviewed: 21},
+		{name: "policy-changes-its-mind", commit: Commit{Tokens: 4}, answer: append([]string{"doubt "}, long...),
+			setup: func(g *rig) {
+				asked := 0
+				g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+					d, err := allowAll(in)
+					if in.Hop == llm.Escalate {
+						asked++
+					}
+					d.LocalOnly = asked > 1
+					return d, err
+				})
 			}, text: "doubt ", first: 4 * every, attempts: "local/a ok", reviewed: 4},
 		{name: "the-cloud-is-sick", commit: Commit{Tokens: 4}, answer: append([]string{"doubt "}, long...),
 			setup: func(g *rig) { g.cloud.sick = map[string]bool{"c/1": true, "c/2": true} },
