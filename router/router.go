@@ -59,6 +59,7 @@ type Router struct {
 	took    latencies
 	latches *latches
 	alarm   atomic.Bool // the judge has drifted, and the log says so
+	retired atomic.Bool // another has taken its place
 }
 
 // New returns a Router, or every mistake in cfg.
@@ -99,8 +100,13 @@ func New(cfg Config) (*Router, error) {
 	return r, errors.Join(errs...)
 }
 
-// Inherit takes over what old remembers of the runs of agents, when r takes its place.
-func (r *Router) Inherit(old *Router) { r.latches.inherit(old.latches) }
+// Inherit lets r take the place of old: it takes over what old remembers of the
+// runs of agents, and old sends no more copies, for its policy is no longer in force.
+// Exchanges that old has begun go on. It must be called before r is used.
+func (r *Router) Inherit(old *Router) {
+	r.latches.inherit(old.latches)
+	old.retired.Store(true)
+}
 
 // Refused counts a request that was refused before it could be planned: no key,
 // a bad body, too large. Such a request leaves no record, so that a flood of

@@ -27,7 +27,8 @@ type Shadow struct {
 const largestShadow = 256 << 10
 
 // Shadows are the workers that send copies, off the path of requests. They outlive
-// a reload. A nil *Shadows does nothing.
+// a reload; a copy that waits meanwhile does not, for it was inspected and would be
+// decided by what is no longer in force. A nil *Shadows does nothing.
 type Shadows struct {
 	jobs   chan func(context.Context)
 	cancel context.CancelFunc
@@ -81,6 +82,10 @@ func (x *Exchange) shadow(ctx context.Context) {
 	}
 	link := trace.LinkFromContext(ctx)
 	job := func(ctx context.Context) {
+		if x.r.retired.Load() {
+			x.r.meters.shadowed(ctx, "reloaded")
+			return
+		}
 		defer func() {
 			if recover() != nil { // nobody above would: a copy must not end the gateway
 				x.r.meters.shadowed(ctx, "failed")

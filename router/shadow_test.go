@@ -171,6 +171,46 @@ func TestShadowIsDroppedWhenBusy(t *testing.T) {
 	})
 }
 
+// A copy that waits while the configuration is reloaded is not sent: another policy is in force.
+func TestShadowIsDroppedWhenReloaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig()
+		g.cfg.Recorder, g.cfg.Judge = &locked{}, judge{Boundary: llm.Supported}
+		g.cfg.Shadow, g.cfg.Shadows = Shadow{Share: 1}, NewShadows(1, 4)
+		defer g.cfg.Shadows.Close()
+		var calls atomic.Int32
+		g.cloud.do["c/1"] = func(*llm.Request, func(llm.Event) error) error {
+			calls.Add(1)
+			time.Sleep(time.Minute)
+			return &llm.Error{Kind: llm.Unavailable}
+		}
+		var last *Exchange
+		for range 2 { // the first is in work, the second waits
+			_, x, err := g.ask(t, "auto", "hello")
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = x
+			synctest.Wait()
+		}
+		next, err := New(g.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Inherit(last.r)
+		time.Sleep(time.Hour)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d copies were sent, want the one in work", n)
+		}
+		if _, _, err := g.ask(t, "auto", "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if time.Sleep(time.Hour); calls.Load() != 2 {
+			t.Error("after the reload no copy is sent")
+		}
+	})
+}
+
 func TestFeedback(t *testing.T) {
 	g := newRig()
 	m := &monitor{}

@@ -188,12 +188,12 @@ func build(ctx context.Context, cfg *Config, b *base, rec router.Recorder, log *
 	if err != nil {
 		return nil, err
 	}
-	if old != nil {
-		out.router.Inherit(old.router)
-	}
 	out.api, err = api.New(api.Config{
 		Router: out.router, Inspector: in, Keys: keys, MaxBody: cfg.Limits.MaxBody, Version: version, Log: log,
 	})
+	if err == nil && old != nil { // nothing can go wrong any more
+		out.router.Inherit(old.router)
+	}
 	return out, err
 }
 
