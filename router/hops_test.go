@@ -72,10 +72,10 @@ func TestRepairsDoNotLatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &Exchange{r: r, session: &session{key: "k"}, Attempts: []llm.Attempt{{Target: "local/a", Hop: llm.Mend, Outcome: llm.Insufficient}}}
+	x := &Exchange{r: r, step: &step{key: "k"}, Attempts: []llm.Attempt{{Target: "local/a", Hop: llm.Mend, Outcome: llm.Insufficient}}}
 	x.remember()
-	if s := r.latches.by["k"].Value.(*session); s.failed != 0 || s.latched {
-		t.Errorf("a repair counts as %d local answers that came to nothing", s.failed)
+	if k := r.latches.runs.by["k"].Value.(*run); k.turns[0].failed != 0 || k.latched {
+		t.Errorf("a repair counts as %d local answers that came to nothing", k.turns[0].failed)
 	}
 }
 

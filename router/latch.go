@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,33 +27,58 @@ type Latch struct {
 	Idle time.Duration
 }
 
-// mostSessions bounds what is remembered; the one unused longest goes first.
-const mostSessions = 10_000
+// Bounds of what is remembered; what was unused longest goes first.
+const (
+	mostRuns  = 10_000
+	mostTurns = 4  // of a run: a session may be shared by agents that work at the same time
+	mostCalls = 32 // of a turn, without a result so far
+)
 
-// latches remembers how the runs of agents go. It is safe for concurrent use.
+// latches applies what is remembered of the runs of agents. It is safe for concurrent use.
 type latches struct {
 	cfg  Latch
-	seed maphash.Seed
 	now  func() time.Time
+	runs *runs
+}
+
+// runs remembers how the runs of agents go. Steps of one run may be in flight at the
+// same time: what each of them adds is added, whatever the others did meanwhile.
+type runs struct {
+	seed maphash.Seed
 
 	mu   sync.Mutex
 	by   map[string]*list.Element
-	used *list.List // of *session, the latest used first
+	used *list.List // of *run, the latest used first
 }
 
-type session struct {
+type run struct {
 	key     string
-	turn    uint64 // what the user last said, and when
-	failed  int    // local answers of the turn that came to nothing
-	local   bool   // the last step was answered by the local tier
-	latched bool
+	latched bool // until the run has been idle
 	seen    time.Time
+	turns   []*turn // the latest used first
+}
+
+// A turn is what happens between two words of the user.
+type turn struct {
+	id     uint64
+	failed int      // local answers that came to nothing
+	calls  []uint64 // made by local answers, by hash of their ids, whose results nobody has sent yet
+}
+
+// A step is one request of a run, and how its turn stands.
+type step struct {
+	key     string
+	turn    uint64
+	results []uint64 // the calls whose results it brings, by hash of their ids
+	bad     bool     // the results hold an error
+	failed  int
+	latched bool
 }
 
 func newLatches(cfg Latch) *latches {
 	cfg.Idle = cmp.Or(cfg.Idle, 30*time.Minute)
 	cfg.Sticky = cmp.Or(cfg.Sticky, "turn")
-	return &latches{cfg: cfg, seed: maphash.MakeSeed(), now: time.Now, by: map[string]*list.Element{}, used: list.New()}
+	return &latches{cfg: cfg, now: time.Now, runs: &runs{seed: maphash.MakeSeed(), by: map[string]*list.Element{}, used: list.New()}}
 }
 
 // off reports whether nothing is to be remembered.
@@ -73,73 +99,108 @@ func (l *latches) keyOf(req *llm.Request) (key string, turn uint64) {
 			steps = true
 		}
 	}
-	turn = maphash.String(l.seed, fmt.Sprintf("%d\x00%s", users, last))
+	turn = maphash.String(l.runs.seed, fmt.Sprintf("%d\x00%s", users, last))
 	p := req.Principal
 	switch {
 	case req.Session != "":
 		key = "s\x00" + p.Tenant + "\x00" + p.Key + "\x00" + req.Session
 	case steps || len(req.Tools) > 0:
-		key = fmt.Sprintf("c\x00%s\x00%s\x00%s\x00%x", p.Tenant, p.Key, p.User, maphash.String(l.seed, first))
+		key = fmt.Sprintf("c\x00%s\x00%s\x00%s\x00%x", p.Tenant, p.Key, p.User, maphash.String(l.runs.seed, first))
 	}
 	return key, turn
 }
 
-// look returns what is remembered of req's run, as it is for this step: in a
-// new turn of the user, what failed before is forgiven. It changes nothing.
-func (l *latches) look(req *llm.Request, run llm.AgentRun) (session, bool) {
+// look returns how req's turn stands with req. It changes nothing.
+func (l *latches) look(req *llm.Request, agent llm.AgentRun) (step, bool) {
 	if l.off() {
-		return session{}, false
+		return step{}, false
 	}
-	key, turn := l.keyOf(req)
-	if key == "" {
-		return session{}, false
+	s := step{bad: agent.Failed}
+	if s.key, s.turn = l.keyOf(req); s.key == "" {
+		return step{}, false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := session{key: key, turn: turn}
-	if e := l.by[key]; e != nil {
-		if old := e.Value.(*session); l.now().Sub(old.seen) < l.cfg.Idle {
-			s = *old
+	for _, m := range slices.Backward(req.Messages) {
+		if len(m.ToolCalls) > 0 || m.Role == llm.User {
+			break
+		}
+		if m.Role == llm.ToolRole {
+			s.results = append(s.results, l.call(m.ToolCallID))
 		}
 	}
-	if s.turn != turn {
-		s.turn, s.failed, s.local = turn, 0, false
-		s.latched = s.latched && l.cfg.Sticky == "session"
-	}
-	if s.local && run.Failed { // what the local tier called went wrong
-		s.failed, s.local = s.failed+1, false
+	l.runs.mu.Lock()
+	defer l.runs.mu.Unlock()
+	if e := l.runs.by[s.key]; e != nil {
+		if r := e.Value.(*run); l.now().Sub(r.seen) < l.cfg.Idle {
+			s.latched = r.latched && l.cfg.Sticky == "session"
+			if i := slices.IndexFunc(r.turns, func(t *turn) bool { return t.id == s.turn }); i >= 0 {
+				s.failed = r.turns[i].failed
+				if s.bad && slices.ContainsFunc(s.results, func(c uint64) bool { return slices.Contains(r.turns[i].calls, c) }) {
+					s.failed++ // what the local tier called went wrong
+				}
+			}
+		}
 	}
 	s.latched = s.latched || s.failed >= l.cfg.After
 	return s, true
 }
 
-// keep remembers s after its step: whether the local tier answered it, and how
-// many local answers came to nothing.
-func (l *latches) keep(s session, local bool, failures int) {
-	s.failed += failures
-	s.local, s.latched, s.seen = local, s.latched || s.failed >= l.cfg.After, l.now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.by[s.key]; e != nil {
-		*e.Value.(*session) = s
-		l.used.MoveToFront(e)
-		return
+func (l *latches) call(id string) uint64 { return maphash.String(l.runs.seed, id) }
+
+// keep remembers s after its end: the ids of the calls that a local answer made, and
+// how many local answers came to nothing. A result that two steps bring counts once.
+func (l *latches) keep(s step, calls []string, failures int) {
+	l.runs.mu.Lock()
+	defer l.runs.mu.Unlock()
+	r := l.runs.get(s.key)
+	if now := l.now(); now.Sub(r.seen) < l.cfg.Idle {
+		r.seen = now
+	} else {
+		*r = run{key: s.key, seen: now}
 	}
-	l.by[s.key] = l.used.PushFront(&s)
-	for l.used.Len() > mostSessions {
-		e := l.used.Back()
-		delete(l.by, e.Value.(*session).key)
-		l.used.Remove(e)
+	t := r.turn(s.turn)
+	open := len(t.calls)
+	t.calls = slices.DeleteFunc(t.calls, func(c uint64) bool { return slices.Contains(s.results, c) })
+	if s.bad && len(t.calls) < open {
+		failures++
 	}
+	t.failed += failures
+	r.latched = r.latched || t.failed >= l.cfg.After
+	for _, id := range calls {
+		t.calls = append(t.calls, l.call(id))
+	}
+	t.calls = t.calls[max(0, len(t.calls)-mostCalls):]
 }
 
-// inherit takes over what old remembers: a new configuration forgets no run.
-func (l *latches) inherit(old *latches) {
-	old.mu.Lock()
-	defer old.mu.Unlock()
-	l.seed, l.by, l.used = old.seed, old.by, old.used
-	old.by, old.used = map[string]*list.Element{}, list.New()
+// get returns the run of key, a new one where there is none.
+func (m *runs) get(key string) *run {
+	if e := m.by[key]; e != nil {
+		m.used.MoveToFront(e)
+		return e.Value.(*run)
+	}
+	r := &run{key: key}
+	m.by[key] = m.used.PushFront(r)
+	for m.used.Len() > mostRuns {
+		delete(m.by, m.used.Remove(m.used.Back()).(*run).key)
+	}
+	return r
 }
+
+// turn returns the turn with the id, a new one where there is none.
+func (r *run) turn(id uint64) *turn {
+	i := slices.IndexFunc(r.turns, func(t *turn) bool { return t.id == id })
+	t := &turn{id: id}
+	if i >= 0 {
+		t = r.turns[i]
+		r.turns = slices.Delete(r.turns, i, i+1)
+	}
+	r.turns = slices.Insert(r.turns, 0, t)
+	r.turns = r.turns[:min(len(r.turns), mostTurns)]
+	return t
+}
+
+// inherit shares what old remembers: a new configuration forgets no run, nor what the
+// steps add that old has begun.
+func (l *latches) inherit(old *latches) { l.runs = old.runs }
 
 // latch applies what is remembered of the run to the assessment.
 func (x *Exchange) latch() {
@@ -147,7 +208,7 @@ func (x *Exchange) latch() {
 	if !ok {
 		return
 	}
-	x.session = &s
+	x.step = &s
 	if !s.latched {
 		return
 	}
@@ -165,7 +226,7 @@ func (x *Exchange) latch() {
 
 // remember ends the step of a run.
 func (x *Exchange) remember() {
-	if x.session == nil {
+	if x.step == nil {
 		return
 	}
 	failures := 0
@@ -174,5 +235,11 @@ func (x *Exchange) remember() {
 			failures++
 		}
 	}
-	x.r.latches.keep(*x.session, x.err == nil && x.Target.Local(), failures)
+	var calls []string
+	if x.err == nil && x.Target.Local() && x.answer != nil {
+		for _, c := range x.answer.Calls {
+			calls = append(calls, c.ID)
+		}
+	}
+	x.r.latches.keep(*x.step, calls, failures)
 }

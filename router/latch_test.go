@@ -61,13 +61,16 @@ func TestLatch(t *testing.T) {
 						default:
 							got.WriteByte('l')
 						}
+						call := fmt.Sprint("call_", i)
 						if ok && cmd == "bad" && !s.latched {
-							l.keep(s, false, 1)
+							l.keep(s, nil, 1)
+						} else if ok && s.latched {
+							l.keep(s, nil, 0)
 						} else if ok {
-							l.keep(s, !s.latched, 0)
+							l.keep(s, []string{call}, 0)
 						}
 						run = llm.AgentRun{Steps: run.Steps + 1, Failed: cmd == "toolerr"}
-						req.Messages = append(req.Messages, llm.Message{Role: llm.Assistant}, llm.Message{Role: llm.ToolRole, Text: "result"})
+						req.Messages = append(req.Messages, llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: call}}}, llm.Message{Role: llm.ToolRole, ToolCallID: call, Text: "result"})
 					}
 					if got.String() != tt.want {
 						t.Errorf("steps %s, want %s", got.String(), tt.want)
@@ -78,6 +81,62 @@ func TestLatch(t *testing.T) {
 	}
 }
 
+// Steps of a run that are in flight at the same time. A script is a line of words:
+//
+//	AT   the step A of the user's turn T begins
+//	AT!  the same, and brings a bad result of the call X
+//	A+   step A is answered by the local tier, and calls X
+//	A-   its local answer comes to nothing
+//	R    the configuration is reloaded
+func TestLatchAtTheSameTime(t *testing.T) {
+	for _, tt := range []struct {
+		name, script string
+		failed       int // then, in turn 1
+	}{
+		{"a-success-wipes-no-failure", "A1 B1 A- B+", 1},
+		{"failures-add-up", "A1 B1 C1 A- B- C-", 3},
+		{"a-bad-result-counts-once", "A1 A+ B1! C1! B+ C1 C+", 1},
+		{"a-bad-result-counts-once-beside-failures", "A1 A+ B1! C1! B- C-", 3},
+		{"a-bad-result-of-the-cloud's-call-does-not-count", "A1 B1! A- B+", 1},
+		{"a-late-step-is-its-own-turn's", "A1 B2 B+ A- C1", 1},
+		{"nor-does-it-count-in-the-next", "A2 B1 B+ A- C1", 0},
+		{"two-agents-of-a-session", "A1 B2 A- C1 B- D2 C- D-", 2},
+		{"across-a-reload", "A1 R B1 A- B-", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLatches(Latch{After: 10})
+			request := func(turn string, bad bool) (*llm.Request, llm.AgentRun) {
+				req := &llm.Request{Session: "s", Messages: []llm.Message{{Role: llm.User, Text: turn}}}
+				if bad {
+					req.Messages = append(req.Messages, llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: "X"}}}, llm.Message{Role: llm.ToolRole, ToolCallID: "X"})
+				}
+				return req, llm.AgentRun{Failed: bad}
+			}
+			steps, of := map[string]step{}, map[string]*latches{}
+			for cmd := range strings.FieldsSeq(tt.script) {
+				if cmd == "R" {
+					next := newLatches(l.cfg)
+					next.inherit(l)
+					l = next
+					continue
+				}
+				switch id := cmd[:1]; cmd[1] {
+				case '+':
+					of[id].keep(steps[id], []string{"X"}, 0)
+				case '-':
+					of[id].keep(steps[id], nil, 1)
+				default:
+					steps[id], _ = l.look(request(cmd[1:2], len(cmd) > 2))
+					of[id] = l
+				}
+			}
+			if s, ok := l.look(request("1", false)); !ok || s.failed != tt.failed {
+				t.Errorf("%d failures, want %d", s.failed, tt.failed)
+			}
+		})
+	}
+}
+
 // Two tenants, or two conversations, have nothing to do with each other; looking changes nothing.
 func TestLatchKeepsRunsApart(t *testing.T) {
 	l := newLatches(Latch{After: 1})
@@ -85,7 +144,7 @@ func TestLatchKeepsRunsApart(t *testing.T) {
 		return &llm.Request{Principal: llm.Principal{Tenant: tenant}, Tools: []llm.Tool{{Name: "run"}}, Messages: []llm.Message{{Role: llm.User, Text: text}}}
 	}
 	s, _ := l.look(req("a", "x"), llm.AgentRun{})
-	l.keep(s, false, 1)
+	l.keep(s, nil, 1)
 	for _, tt := range []struct {
 		req  *llm.Request
 		want bool
@@ -99,12 +158,12 @@ func TestLatchKeepsRunsApart(t *testing.T) {
 	if _, ok := l.look(&llm.Request{Messages: []llm.Message{{Role: llm.User, Text: "x"}}}, llm.AgentRun{}); ok {
 		t.Error("a request that is no step of a run is remembered")
 	}
-	for i := range mostSessions + 10 {
+	for i := range mostRuns + 10 {
 		s, _ := l.look(req("a", fmt.Sprint(i)), llm.AgentRun{})
-		l.keep(s, true, 0)
+		l.keep(s, nil, 0)
 	}
-	if len(l.by) != mostSessions || l.used.Len() != mostSessions {
-		t.Errorf("%d sessions are remembered", len(l.by))
+	if len(l.runs.by) != mostRuns || l.runs.used.Len() != mostRuns {
+		t.Errorf("%d runs are remembered", len(l.runs.by))
 	}
 }
 

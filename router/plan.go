@@ -49,7 +49,7 @@ type Exchange struct {
 	home     bool          // the target that was tried last is a local one
 	settled  bool          // a doubtful local answer has to do: nobody else answered
 	answer   *llm.Answer   // of the local tier, when it is whole
-	session  *session      // of an agent's run; nil for other requests
+	step     *step         // of an agent's run; nil for other requests
 }
 
 // Timings says how long each step took.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func (s *scripted) Generate(_ context.Context, req *llm.Request, emit func(llm.E
 		if err := json.Unmarshal(step.Local.Call[0], &name); err != nil {
 			return err
 		}
-		d := llm.Delta{ToolCalls: []llm.ToolDelta{{ID: "c", Name: name, Arguments: string(step.Local.Call[1])}}, Chosen: step.Local.Logprobs}
+		d := llm.Delta{ToolCalls: []llm.ToolDelta{{ID: fmt.Sprint("c", s.asked), Name: name, Arguments: string(step.Local.Call[1])}}, Chosen: step.Local.Logprobs}
 		if err := emit(llm.Event{Choices: []llm.Delta{d}}); err != nil {
 			return err
 		}
