@@ -59,7 +59,8 @@ type gate struct {
 	finish llm.Finish
 
 	text    strings.Builder // of the first choice, as far as it is reviewed
-	answer  llm.Answer      // of the first choice
+	args    [][]byte        // of its calls
+	answer  llm.Answer      // of the first choice, without these: see seen
 	since   time.Time       // when the answer first said something
 	wait    time.Duration   // how long it was held back after that
 	stopped error           // why the answer does not stand; nil while it does
@@ -144,11 +145,12 @@ func (g *gate) read(d *llm.Delta) {
 	}
 	g.answer.Chosen = append(g.answer.Chosen, d.Chosen...)
 	for _, c := range d.ToolCalls {
-		if n := len(g.answer.Calls); n > 0 && c.Name == "" {
-			g.answer.Calls[n-1].Arguments += c.Arguments
-			continue
+		if len(g.args) == 0 || c.Name != "" {
+			g.answer.Calls = append(g.answer.Calls, llm.ToolCall{ID: c.ID, Name: c.Name})
+			g.args = append(g.args, nil)
 		}
-		g.answer.Calls = append(g.answer.Calls, llm.ToolCall{ID: c.ID, Name: c.Name, Arguments: c.Arguments})
+		last := &g.args[len(g.args)-1]
+		*last = append(*last, c.Arguments...)
 	}
 	g.answer.Broken = g.answer.Broken || d.Broken
 	if d.Finish != "" {
@@ -156,11 +158,20 @@ func (g *gate) read(d *llm.Delta) {
 	}
 }
 
+// seen returns what has been read so far. What is read later does not change it.
+func (g *gate) seen() *llm.Answer {
+	a := g.answer
+	a.Text, a.Calls = g.text.String(), slices.Clone(a.Calls)
+	for i := range a.Calls {
+		a.Calls[i].Arguments = string(g.args[i])
+	}
+	return &a
+}
+
 // review looks at a local answer that nobody has seen yet. It returns an error
 // when the answer does not stand and a cloud target may take over.
 func (g *gate) review() error {
-	g.answer.Text = g.text.String()
-	a := g.x.r.cfg.Judge.Review(g.ctx, g.req, g.x.Assessment, g.answer)
+	a := g.x.r.cfg.Judge.Review(g.ctx, g.req, g.x.Assessment, *g.seen())
 	g.x.Revised = &a
 	if a.Thresholds == nil || a.PLocal >= a.Thresholds.Escalate || g.x.settled || !g.x.mayEscalate(g.ctx, g.at) {
 		return nil
@@ -235,13 +246,11 @@ func (g *gate) close(ctx context.Context) error {
 			return err
 		}
 	default: // it is out; what is found now is for the record
-		g.answer.Text = g.text.String()
-		a := g.x.r.cfg.Judge.Review(g.ctx, g.req, g.x.Assessment, g.answer)
+		a := g.x.r.cfg.Judge.Review(g.ctx, g.req, g.x.Assessment, *g.seen())
 		g.x.Revised = &a
 	}
 	if g.local {
-		g.answer.Text = g.text.String()
-		g.x.answer = &g.answer
+		g.x.answer = g.seen()
 	}
 	return g.release()
 }

@@ -213,3 +213,28 @@ func TestSilentTokens(t *testing.T) {
 		t.Errorf("%d events, %v; want two texts and the end", n, err)
 	}
 }
+
+// What is read for the review takes time as the answer's length, not as its square.
+func TestReadManyPieces(t *testing.T) {
+	g := &gate{}
+	start := time.Now()
+	const pieces = 300_000
+	for i := range pieces {
+		d := llm.ToolDelta{Arguments: "eight ch"}
+		if i%(pieces/2) == 0 {
+			d.ID, d.Name = "call", "f"
+		}
+		g.read(&llm.Delta{ToolCalls: []llm.ToolDelta{d}})
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("read in %v", took)
+	}
+	early := g.seen()
+	g.read(&llm.Delta{ToolCalls: []llm.ToolDelta{{Arguments: "}"}}})
+	for _, a := range []*llm.Answer{early, g.seen()} {
+		more := map[bool]int{true: 0, false: 1}[a == early]
+		if len(a.Calls) != 2 || len(a.Calls[0].Arguments) != 4*pieces || len(a.Calls[1].Arguments) != 4*pieces+more {
+			t.Error("not all was read, or what was seen has changed")
+		}
+	}
+}

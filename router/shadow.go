@@ -167,8 +167,7 @@ func (x *Exchange) copy(ctx context.Context, link trace.Link) {
 	outcome := "failed"
 	if err == nil {
 		outcome = "compared"
-		g.answer.Text = g.text.String()
-		score, measures := x.r.cfg.Judge.Compare(x.Req, *x.answer, g.answer)
+		score, measures := x.r.cfg.Judge.Compare(x.Req, *x.answer, *g.seen())
 		rec.Verdict = &llm.Verdict{Good: score >= x.r.cfg.Shadow.Good, Score: &score, Measures: measures}
 		span.SetAttributes(attribute.Float64("sluice.shadow.score", score))
 	} else {
