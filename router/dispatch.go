@@ -123,6 +123,7 @@ func (x *Exchange) try(ctx context.Context, at int, hop llm.Hop, d llm.Decision,
 		if err != nil {
 			return err
 		}
+		defer forget(r)
 		if d.Rehydrate {
 			restore = r
 		}
@@ -168,9 +169,6 @@ func (x *Exchange) try(ctx context.Context, at int, hop llm.Hop, d llm.Decision,
 	}
 	if restore != nil {
 		x.restored += restore.Restored()
-		if c, ok := restore.(interface{ Close() }); ok {
-			c.Close() // forgets the values
-		}
 	}
 	span.SetAttributes(
 		attribute.Int(semconv.InputTokens, x.Usage.Input+x.Usage.Cached),
@@ -211,11 +209,19 @@ func (x *Exchange) redact(req *llm.Request, d llm.Decision) ([]string, llm.Resto
 	}
 	clean, err := x.r.cfg.Parse(x.Req.Dialect, body)
 	if err != nil {
+		forget(restore)
 		return nil, nil, &llm.Error{Kind: llm.Denied, Code: llm.CodePIIBlocked, Err: err,
 			Msg: "the redacted request could not be read again, so nothing was sent"}
 	}
 	req.Body, req.Messages, req.Tools, req.ToolChoice, req.Format, req.Form, req.Guided = clean.Body, clean.Messages, clean.Tools, clean.ToolChoice, clean.Format, clean.Form, clean.Guided
 	return types, restore, nil
+}
+
+// forget makes r forget the values that were redacted, if it can.
+func forget(r llm.Restorer) {
+	if c, ok := r.(interface{ Close() }); ok {
+		c.Close()
+	}
 }
 
 // exhausted is the client's error when every target failed; last is the last one's.

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -93,5 +94,57 @@ func TestLogHasNoPatterns(t *testing.T) {
 	log.WriteString(llm.Cause(err).Error())
 	if got := log.String(); strings.Contains(got, "CAT") || !strings.Contains(got, "unsupported_schema") {
 		t.Errorf("the log says %s", got)
+	}
+}
+
+// A forgetful inspector counts the restorers that it made, and those that were closed.
+type forgetful struct {
+	inspector
+	made, closed int
+}
+
+func (f *forgetful) Redact(req *llm.Request, _ []llm.Finding, _ []string) ([]byte, llm.Restorer, error) {
+	f.made++
+	body, r, err := f.inspector.Redact(req, nil, nil)
+	return body, &forgetting{r, f}, err
+}
+
+type forgetting struct {
+	llm.Restorer
+	of *forgetful
+}
+
+func (f *forgetting) Close() { f.of.closed++ }
+
+// Whatever becomes of a request, the values that were redacted are forgotten.
+func TestRedactedValuesAreForgotten(t *testing.T) {
+	for name, setup := range map[string]func(*rig, *llm.Decision){
+		"restored":     func(*rig, *llm.Decision) {},
+		"not-restored": func(_ *rig, d *llm.Decision) { d.Rehydrate = false },
+		"failed":       func(g *rig, _ *llm.Decision) { g.cloud.do["c/1"] = fails(llm.Unavailable) },
+		"unreadable": func(g *rig, _ *llm.Decision) {
+			g.cfg.Parse = func(llm.Dialect, []byte) (*llm.Request, error) { return nil, errors.New("no") }
+		},
+		"panics": func(g *rig, _ *llm.Decision) {
+			g.cloud.do["c/1"] = func(*llm.Request, func(llm.Event) error) error { panic("no") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, f := newRig(), &forgetful{}
+			g.cfg.Inspector = f
+			g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+				d, err := allowAll(in)
+				setup(newRig(), &d)
+				return d, err
+			})
+			setup(g, &llm.Decision{})
+			func() {
+				defer func() { _ = recover() }()
+				_, _, _ = g.ask(t, "auto", "my CAT")
+			}()
+			if f.made == 0 || f.closed != f.made {
+				t.Errorf("%d of %d restorers were closed", f.closed, f.made)
+			}
+		})
 	}
 }

@@ -131,6 +131,7 @@ func (x *Exchange) copy(ctx context.Context, link trace.Link) {
 		x.r.meters.shadowed(ctx, "denied")
 		return
 	}
+	defer forget(restore)
 	rec := &llm.Record{
 		ID: "shd_" + ulid.Make().String(), Kind: llm.KindShadow, Of: x.Req.ID, Time: started.UTC(),
 		Tenant: req.Principal.Tenant, User: x.r.mac([]byte(req.Principal.User)), Key: req.Principal.Key, Session: x.r.mac([]byte(req.Session)),
@@ -160,9 +161,6 @@ func (x *Exchange) copy(ctx context.Context, link trace.Link) {
 		}
 		return nil
 	})
-	if c, ok := restore.(interface{ Close() }); ok {
-		c.Close() // forgets the values
-	}
 	rec.Duration = time.Since(started)
 	outcome := "failed"
 	if err == nil {
