@@ -102,10 +102,25 @@ func constrain(ctx context.Context, m *engine.Model, er *engine.Request, req *ll
 		er.Form = &engine.Form{Regex: f.Regex, Choice: f.Choice, GBNF: f.Grammar}
 	}
 	er.Schema = schema
+	if m.Info().Verbatim {
+		er.Verbatim = said(er.Messages)
+	}
 	if !hide {
 		er.Messages = showSchema(er.Messages, schema)
 	}
 	return grammarError(m.Check(ctx, er), param)
+}
+
+// said returns what users and tools wrote, which is what a model copies from. It
+// is not nil.
+func said(messages []chat.Message) []string {
+	texts := []string{}
+	for _, m := range messages {
+		if m.Role == "user" || m.Role == "tool" {
+			texts = append(texts, m.Content)
+		}
+	}
+	return texts
 }
 
 // showSchema adds the outline of schema to the system text. The grammar holds the

@@ -41,6 +41,7 @@ type modelReport struct {
 	Context    int      `json:"context"`
 	KVBytes    int      `json:"kv_bytes_per_token"`
 	Abilities  []string `json:"abilities"`
+	Verbatim   bool     `json:"verbatim,omitempty"`
 	Style      string   `json:"chat_style"`
 	JudgeScale float64  `json:"judge_scale"`
 	JudgeBias  float64  `json:"judge_bias"`
@@ -123,6 +124,10 @@ func summary(i engine.Info) [][2]string {
 	if !i.Tied {
 		head = "output apart from the embedding"
 	}
+	can := strings.Join(i.Abilities, ", ")
+	if i.Verbatim {
+		can += "; copies what it fills into forms and calls"
+	}
 	return [][2]string{
 		{"name", i.Name}, {"architecture", i.Arch}, {"type", i.Type + " in " + i.Format},
 		{"parameters", params}, {"size", bytesOf(i.FileBytes)},
@@ -130,7 +135,7 @@ func summary(i engine.Info) [][2]string {
 		{"width", fmt.Sprintf("%d, %d heads of %d, %d key-value heads, %s", i.Dim, i.Heads, i.HeadDim, i.KVHeads, ffn)},
 		{"vocabulary", strconv.Itoa(i.Vocab) + ", " + head},
 		{"context", fmt.Sprintf("%d tokens (the file says %d), %s of memory for each", i.Context, i.Trained, bytesOf(int64(i.KVBytes)))},
-		{"can", strings.Join(i.Abilities, ", ")}, {"chat template", i.Style + ", prompts " + i.Prompts},
+		{"can", can}, {"chat template", i.Style + ", prompts " + i.Prompts},
 	}
 }
 
@@ -139,7 +144,7 @@ func report(i engine.Info, contents *engine.Contents, metadata, tensors bool) mo
 		Name: i.Name, Arch: i.Arch, Type: i.Type, Format: contents.Format, Params: i.Params, Active: i.ActiveParams, Bytes: contents.Bytes,
 		Layers: i.Layers, Attention: i.Attention, Dim: i.Dim, Heads: i.Heads, KVHeads: i.KVHeads, FFN: i.FFN,
 		Experts: i.Experts, Used: i.ExpertsUsed, ExpertFFN: i.ExpertFFN, Dense: i.DenseLayers, Vocab: i.Vocab, Tied: i.Tied, Theta: i.Theta,
-		Context: i.Context, KVBytes: i.KVBytes, Abilities: i.Abilities, Style: i.Style, JudgeScale: i.JudgeScale, JudgeBias: i.JudgeBias,
+		Context: i.Context, KVBytes: i.KVBytes, Abilities: i.Abilities, Verbatim: i.Verbatim, Style: i.Style, JudgeScale: i.JudgeScale, JudgeBias: i.JudgeBias,
 	}
 	if metadata {
 		r.Metadata = map[string]any{}

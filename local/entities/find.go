@@ -26,15 +26,16 @@ const (
 	perEntity = 40  // tokens that one entity may take
 )
 
-// Find asks m for the entities of text, in the order of the text. What the model
-// names and the text does not hold is dropped. It fails with the engine's errors;
-// an answer that was cut off counts as far as it came.
+// Find asks m for the entities of text, in the order of the text. Whatever the
+// model, what it names is a piece of its window, between borders ([engine.Request].Verbatim);
+// what it names more often than the window holds it is dropped. It fails with the
+// engine's errors; an answer that was cut off counts as far as it came.
 func Find(ctx context.Context, m *engine.Model, text string) ([]Entity, error) {
 	var found []Entity
 	at := 0 // code points before the window
 	for _, w := range windows(text) {
 		var answer strings.Builder
-		r := engine.Request{Messages: Messages(w), Schema: Schema, MaxTokens: perEntity * (2 + utf8.RuneCountInString(w)/20)}
+		r := engine.Request{Messages: Messages(w), Schema: Schema, Verbatim: []string{w}, MaxTokens: perEntity * (2 + utf8.RuneCountInString(w)/20)}
 		_, err := m.Generate(ctx, r, func(c engine.Chunk) error {
 			answer.WriteString(c.Text)
 			return nil

@@ -1,6 +1,7 @@
 package entities
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sluice-ai/sluice/runtime/engine"
 	"github.com/sluice-ai/sluice/runtime/nano"
+	"github.com/sluice-ai/sluice/runtime/synth"
 )
 
 func TestParse(t *testing.T) {
@@ -56,6 +58,30 @@ func TestWindows(t *testing.T) {
 				t.Errorf("%.20q: window %d ends in %q", text, i, w[len(w)-10:])
 			}
 		}
+	}
+}
+
+// What a model of random weights names stands in the text as well.
+func TestFindVerbatim(t *testing.T) {
+	var b bytes.Buffer
+	if err := synth.Write(&b, synth.Config{Size: "tiny", Seed: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := engine.OpenBytes("tiny", b.Bytes(), engine.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	n := 0
+	for _, text := range []string{"Kezia rang Dewi.", "日本の佐藤さん", "see \"Röhm & Co\"\nLyon", " \n"} {
+		found, err := Find(t.Context(), m, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(found)
+	}
+	if n == 0 {
+		t.Error("nothing is found")
 	}
 }
 

@@ -43,6 +43,11 @@ type Request struct {
 	Schema json.RawMessage
 	// Form, if set, says in another way than Schema what the answer's text is.
 	Form *Form
+	// Verbatim, if it is not nil, holds the strings that Schema and Calls leave free (no
+	// enum, const, pattern, format or maxLength, a minLength of 1 at most) to pieces of
+	// these texts, as [grammar.Source] cuts them. Texts that hold no piece, or are longer
+	// than [grammar.MaxSource] together, are as none.
+	Verbatim []string
 	// Calls, if set, makes sure that the answer's tool calls are calls of Tools with
 	// arguments that satisfy their schemas. With Schema, the answer is calls or JSON;
 	// where calls are required, calls only.
@@ -166,7 +171,7 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(Chunk) error)
 	}
 	a := &answer{
 		m: m, r: &r, smp: smp, text: m.tok.NewStream(false), stop: stopper{stops: r.Stop},
-		guide: m.newGuide(programs, len(r.Messages) > 0 && m.Style().StartsThinking()), left: room,
+		guide: m.newGuide(programs, r.Verbatim, len(r.Messages) > 0 && m.Style().StartsThinking()), left: room,
 	}
 	g := &generation{task: m.newTask(sched.Normal, r.Group), a: a, history: slices.Clone(prompt)}
 	prompt = slices.Clip(g.history) // not the caller's: a step may outlast the call

@@ -271,7 +271,7 @@ func TestThoughtBeforeSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	allows := func(g *guide, id int32) bool { return g.mask()[id/64]>>(id%64)&1 == 1 }
-	g := m.newGuide([]*program{p}, true)
+	g := m.newGuide([]*program{p}, nil, true)
 	if g.endThought != -1 {
 		t.Fatal("a thought without a token that ends it")
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/sluice-ai/sluice/runtime/chat"
@@ -29,15 +30,19 @@ type path struct {
 	*grammar.Matcher
 }
 
-// newGuide returns nil if no grammar is given.
-func (m *Model) newGuide(all []*program, thinks bool) *guide {
+// newGuide returns nil if no grammar is given. Verbatim strings are pieces of texts.
+func (m *Model) newGuide(all []*program, texts []string, thinks bool) *guide {
 	if len(all) == 0 {
 		return nil
 	}
 	words := m.grammars.vocab().Words()
 	g := &guide{m: m, bits: make([]uint64, words), other: make([]uint64, words), endThought: -1}
+	var src *grammar.Source
+	if len(texts) > 0 && slices.ContainsFunc(all, func(p *program) bool { return p.Verbatim() }) {
+		src = grammar.NewSource(texts)
+	}
 	for _, p := range all {
-		g.paths = append(g.paths, path{p, p.NewMatcher()})
+		g.paths = append(g.paths, path{p, p.NewMatcherOf(src)})
 	}
 	if id, ok := m.tok.ID("</think>"); ok && thinks {
 		g.endThought = id

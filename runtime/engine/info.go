@@ -48,6 +48,9 @@ type Info struct {
 	Memory  int64
 	// Abilities are what the model is good for: "judge", "chat", "tools".
 	Abilities []string
+	// Verbatim says that what the model writes into forms and calls is copied from the
+	// request: whoever asks sets [Request.Verbatim].
+	Verbatim bool
 	// JudgeScale and JudgeBias calibrate the judge's logit; 1 and 0 if the file says nothing.
 	JudgeScale, JudgeBias float64
 	Template              string // the chat template, for showing
@@ -112,6 +115,7 @@ func describe(f *gguf.File, net *lfm2.Model, o Options, template string, style c
 	if i.Abilities, _ = f.Strs("sluice.abilities"); i.Abilities == nil {
 		i.Abilities = []string{"chat", "tools"}
 	}
+	i.Verbatim, _ = f.Bool("sluice.verbatim")
 	if v, ok := f.Float("sluice.judge.scale"); ok {
 		i.JudgeScale = v
 	}

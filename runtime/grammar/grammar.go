@@ -36,6 +36,9 @@ type Terminal struct {
 	Least, Most int
 	// Not holds texts, as spelled between the quotes, that a quoted DFA must not read.
 	Not *automaton.DFA
+	// Verbatim says of the strings of a [automaton.Text], of at least one code point
+	// and no other condition, that a Matcher with a [Source] reads its pieces only.
+	Verbatim bool
 }
 
 type kind uint8

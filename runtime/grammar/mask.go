@@ -243,8 +243,9 @@ type extraKey struct{ dfa, q int32 }
 
 // extra is what a terminal's exits let through above one frame.
 type extra struct {
-	ids  []int32
-	bits []uint64
+	ids   []int32
+	bits  []uint64
+	asked bool // see space.asked; holds for Matchers without a Source only
 }
 
 // A maskWalk makes masks for one Program; its owner locks the space.
@@ -260,6 +261,10 @@ type maskWalk struct {
 // thread adds the tokens that t can read.
 func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 	term := &w.g.terms[t.term]
+	if term.Verbatim && w.src != nil {
+		w.verbatim(dst, t)
+		return
+	}
 	d := term.DFA
 	m := w.v.mask(ms, t.q)
 	room := int32(-1)
@@ -288,9 +293,19 @@ func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 	}
 	k := extraKey{w.g.dfa[t.term], t.q}
 	x, ok := t.after.extra[k]
+	if ok && x.asked && w.src != nil {
+		w.tails(t, m) // for this Source
+		set(dst, w.out)
+		return
+	}
 	if !ok {
+		w.asked = false
 		w.tails(t, m)
-		x = &extra{}
+		if w.asked && w.src != nil {
+			set(dst, w.out)
+			return
+		}
+		x = &extra{asked: w.asked}
 		if len(w.out) >= denseFrom {
 			x.bits = make([]uint64, w.v.Words())
 			set(x.bits, w.out)

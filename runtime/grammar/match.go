@@ -169,13 +169,23 @@ func (v *Vocab) masksOf(d *automaton.DFA, room *atomic.Int64) *masks {
 type Matcher struct {
 	p    *Program
 	s    *sharedSpace
+	src  *copying // nil: nothing is verbatim
 	now  config
 	next config
 	over bool
 }
 
+// Verbatim reports whether p has strings that a [Source] holds to its texts.
+func (p *Program) Verbatim() bool {
+	return slices.ContainsFunc(p.g.terms, func(t Terminal) bool { return t.Verbatim })
+}
+
 // NewMatcher returns a Matcher at the beginning of an answer.
-func (p *Program) NewMatcher() *Matcher {
+func (p *Program) NewMatcher() *Matcher { return p.NewMatcherOf(nil) }
+
+// NewMatcherOf returns a Matcher at the beginning of an answer whose verbatim
+// strings are pieces of src; if that is nil, they are free.
+func (p *Program) NewMatcherOf(src *Source) *Matcher {
 	p.mu.Lock()
 	s := p.space
 	s.mu.Lock()
@@ -188,6 +198,9 @@ func (p *Program) NewMatcher() *Matcher {
 	p.mu.Unlock()
 	defer s.mu.Unlock()
 	m := &Matcher{p: p, s: s}
+	if src != nil {
+		m.src = &copying{src, map[span]*copied{}}
+	}
 	start := s.intern(frameKey{node: p.g.start, rep: -1})
 	s.close(start)
 	m.now.join(&start.config)
@@ -196,9 +209,20 @@ func (p *Program) NewMatcher() *Matcher {
 
 // Clone returns an independent Matcher in the same state.
 func (m *Matcher) Clone() *Matcher {
-	c := &Matcher{p: m.p, s: m.s, over: m.over}
+	c := &Matcher{p: m.p, s: m.s, src: m.src, over: m.over}
 	c.now.join(&m.now)
 	return c
+}
+
+// lock takes the space for m, and unlock gives it back.
+func (m *Matcher) lock() {
+	m.s.mu.Lock()
+	m.s.src = m.src
+}
+
+func (m *Matcher) unlock() {
+	m.s.src = nil
+	m.s.mu.Unlock()
 }
 
 // Mask sets bits, of [Vocab.Words] words, to the tokens that may come next: bit
@@ -209,8 +233,8 @@ func (m *Matcher) Mask(bits []uint64) {
 	if m.over {
 		return
 	}
-	m.s.mu.Lock()
-	defer m.s.mu.Unlock()
+	m.lock()
+	defer m.unlock()
 	for i := range m.now.threads {
 		t := &m.now.threads[i]
 		m.s.thread(bits, t, m.p.masks[m.p.g.dfa[t.term]])
@@ -237,8 +261,8 @@ func (m *Matcher) Accept(id int32) error {
 		m.over = true
 		return nil
 	}
-	m.s.mu.Lock()
-	defer m.s.mu.Unlock()
+	m.lock()
+	defer m.unlock()
 	if slices.Contains(m.p.specials, id) {
 		return m.acceptSpecial(id)
 	}
@@ -289,8 +313,8 @@ func (m *Matcher) AcceptText(text string) error {
 	if m.over {
 		return ErrNotAllowed
 	}
-	m.s.mu.Lock()
-	defer m.s.mu.Unlock()
+	m.lock()
+	defer m.unlock()
 	return m.read([]byte(text))
 }
 
@@ -318,8 +342,8 @@ func (m *Matcher) Forced() []int32 {
 	if m.over {
 		return nil
 	}
-	m.s.mu.Lock()
-	defer m.s.mu.Unlock()
+	m.lock()
+	defer m.unlock()
 	var out []int32
 	var run strings.Builder
 	var from, to config
@@ -354,6 +378,14 @@ func (m *Matcher) onlyByte(c *config) (byte, bool) {
 	for i := range c.threads {
 		t := &c.threads[i]
 		term := &m.p.g.terms[t.term]
+		if term.Verbatim && m.src != nil {
+			b, ok := m.s.onlyCopied(t)
+			if !ok || found >= 0 && found != int(b) {
+				return 0, false
+			}
+			found = int(b)
+			continue
+		}
 		if plain := term.Most == 0 && term.Not == nil; plain && term.DFA.Width(t.q) > 64 {
 			return 0, false // as in the middle of a text: at least two can follow
 		}

@@ -40,7 +40,8 @@ func (c *config) reset() {
 
 func (c *config) dead() bool { return len(c.threads) == 0 && len(c.specials) == 0 && !c.end }
 
-// A thread is inside a terminal; after holds what follows it.
+// A thread is inside a terminal; after holds what follows it. See copying for
+// what q, n and x are in a verbatim one.
 type thread struct {
 	term  int32
 	q     int32 // the DFA's state
@@ -116,6 +117,9 @@ func (c *config) join(o *config) {
 type space struct {
 	g      *Grammar
 	frames map[frameKey]*frame
+
+	src   *copying // of the Matcher that holds the lock; nil if it has none
+	asked bool     // some step came to a verbatim terminal: what it led to depends on src
 }
 
 func newSpace(g *Grammar) *space { return &space{g: g, frames: map[frameKey]*frame{}} }
@@ -277,6 +281,11 @@ func (s *space) step(in []thread, b byte, out *config) {
 // It reports whether t can read b.
 func (s *space) stepThread(t *thread, b byte, out *config) bool {
 	term := &s.g.terms[t.term]
+	if term.Verbatim {
+		if s.asked = true; s.src != nil {
+			return s.copies(t, b, out)
+		}
+	}
 	d := term.DFA
 	q := d.Step(t.q, b)
 	if q < 0 {

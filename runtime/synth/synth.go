@@ -28,6 +28,8 @@ type Config struct {
 	Seed uint64
 	// Untied gives the output a matrix of its own instead of the embedding's.
 	Untied bool
+	// Verbatim has the file say sluice.verbatim.
+	Verbatim bool
 	// Vocab is a GGUF file with a byte-level BPE vocabulary whose first tokens and
 	// merges are taken, as many as the shape has room for, so that text is cut as
 	// with a real model. Default: an invented vocabulary.
@@ -218,6 +220,9 @@ func (b *builder) metadata(c Config, fileType uint32) {
 	w.Set("tokenizer.ggml.add_bos_token", true)
 	w.Set("tokenizer.ggml.add_eos_token", false)
 	w.Set("tokenizer.chat_template", chatTemplate)
+	if c.Verbatim {
+		w.Set("sluice.verbatim", true)
+	}
 }
 
 // taps is the kernel size K of the short convolution.

@@ -23,7 +23,10 @@ func (c *compiler) text(g goal, m *shape, from, to grammar.Node) error {
 		}
 	}
 	if len(m.langs) == 0 && len(m.formats) == 0 && m.maxLen != 0 {
-		t := grammar.Terminal{DFA: automaton.Text(c.texts), Least: m.minLen, Most: max(m.maxLen, 0)}
+		t := grammar.Terminal{
+			DFA: automaton.Text(c.texts), Least: m.minLen, Most: max(m.maxLen, 0),
+			Verbatim: m.minLen <= 1 && m.maxLen < 0 && len(not) == 0,
+		}
 		if len(not) > 0 {
 			if err := exclude(&t, not); err != nil {
 				return err

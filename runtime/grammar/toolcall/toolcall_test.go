@@ -198,3 +198,46 @@ func TestForced(t *testing.T) {
 		t.Errorf("forced %q to the end", got)
 	}
 }
+
+// Arguments that are free strings are pieces of the Source in calls; the text
+// around them, names, keys and listed values are as ever.
+func TestVerbatim(t *testing.T) {
+	src := grammar.NewSource([]string{"What time is it in São Paulo?", "{\"zone\": \"America/Sao_Paulo\"}\nBob's demo"})
+	for _, tt := range []struct {
+		name      string
+		o         Options
+		good, bad []string
+	}{
+		{"auto", Options{}, []string{
+			"Anything at all, \"Rome\".", "Hm." + Start + `[get_time(city="São Paulo")]` + End, Start + `[get_time(city="São", utc=True), empty_args()]` + End,
+			Start + `[get_time(city="{\"zone\": \"America/Sao_Paulo\"}\nBob")]` + End,
+			Start + `[Calendar.create_event(title="demo", participants=["Bob", "Bob's demo"], metadata={"priority": "high", "reminder": None}, minutes=15)]` + End,
+			Start + `[free(anything=1, b={"any": ["Bob", None, 1.5]})]` + End,
+		}, []string{
+			Start + `[get_time(city="Rome")]` + End, Start + `[get_time(city="São Paul")]` + End, Start + `[get_time(city=" Paulo")]` + End, Start + `[get_time(city="")]` + End,
+			Start + `[get_time(city="S\u00e3o")]` + End, Start + `[Calendar.create_event(title="demo", participants=["Bo"])]` + End, Start + `[free(b={"any": ["any"]})]` + End,
+		}},
+		{"required", Options{Choice: Required, Single: true}, []string{Start + `[get_time(city="What time is it")]` + End}, []string{"text", Start + `[get_time(city="what")]` + End}},
+	} {
+		_, p := program(t, tt.o)
+		accepts := func(text string, src *grammar.Source) bool {
+			m := p.NewMatcherOf(src)
+			for _, id := range vocab().Tokenizer().Encode(nil, text, tokenizer.Options{ParseSpecial: true}) {
+				if m.Accept(id) != nil {
+					return false
+				}
+			}
+			return m.Done()
+		}
+		for _, s := range tt.good {
+			if !accepts(s, src) || !accepts(s, nil) {
+				t.Errorf("%s: %s is refused", tt.name, s)
+			}
+		}
+		for _, s := range tt.bad {
+			if accepts(s, src) || strings.Contains(s, "Rome") && !accepts(s, nil) {
+				t.Errorf("%s: %s is allowed, or refused without a source", tt.name, s)
+			}
+		}
+	}
+}
