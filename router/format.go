@@ -290,12 +290,14 @@ func (c *checker) release() error {
 }
 
 // rewrite changes the held events of one choice, from was to now. The first event
-// with something of it takes all, so that what surrounds it stays the upstream's own.
+// with something of it takes all, so that what surrounds it stays the upstream's own;
+// calls that were found in the text come with its finish, or without one with its last event.
 func (c *checker) rewrite(index int, was, now *llm.Choice) {
 	text, calls := now.Text, now.Calls
 	if was.Text == now.Text {
 		text = ""
 	}
+	var last *llm.Delta
 	for i := range c.held {
 		ev := &c.held[i]
 		for j := range ev.Choices {
@@ -304,6 +306,7 @@ func (c *checker) rewrite(index int, was, now *llm.Choice) {
 				continue
 			}
 			ev.Edited = true
+			last = d
 			if was.Text != now.Text && d.Text != "" {
 				d.Text, text = text, ""
 			}
@@ -317,6 +320,9 @@ func (c *checker) rewrite(index int, was, now *llm.Choice) {
 				calls = nil
 			}
 		}
+	}
+	if len(calls) > 0 && last != nil {
+		last.ToolCalls, last.Finish = append(last.ToolCalls, calls...), now.Finish
 	}
 }
 

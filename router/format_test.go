@@ -338,3 +338,46 @@ func TestManyPieces(t *testing.T) {
 		t.Error("not all was kept")
 	}
 }
+
+// A mover finds a call in each text.
+type mover struct{ formats }
+
+func (mover) Check(_ context.Context, _ *llm.Request, c *llm.Choice, _ llm.Repair) llm.FormatCheck {
+	c.Calls = append(c.Calls, llm.ToolDelta{ID: "c1", Name: "f", Arguments: c.Text})
+	c.Text, c.Finish = "", llm.ToolCalls
+	return llm.FormatCheck{Verdict: llm.FormatRepaired, By: "rules", Broken: "tool_calls", Fixed: 1}
+}
+
+// Calls that were found in the text are not lost where an answer ends without a finish reason.
+func TestFoundCallsWithoutFinish(t *testing.T) {
+	for _, finish := range []string{`,"finish_reason":"stop"`, `,"finish_reason":null`, ``} {
+		for _, stream := range []bool{false, true} {
+			g := newRig()
+			g.cfg.Formats = mover{formats{llm.Wanted{Calls: true, Must: true}}}
+			g.cloud.do["c/1"] = func(_ *llm.Request, emit func(llm.Event) error) error {
+				if !stream {
+					ev, err := openai.ParseResponse([]byte(`{"id":"up","choices":[{"index":0,"message":{"role":"assistant","content":"{}"}` + finish + `}]}`))
+					if err != nil {
+						return err
+					}
+					return emit(ev)
+				}
+				for _, c := range []string{`{"content":"{"}}`, `{"content":"}"}` + finish + `}`} {
+					ev, err := openai.ParseChunk([]byte(`{"id":"up","choices":[{"index":0,"delta":` + c + `]}`))
+					if err != nil {
+						return err
+					}
+					if err := emit(ev); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			_, log, _, err := g.run(t, stream)
+			got := strings.Join(log, "\n")
+			if err != nil || strings.Count(got, `"name":"f","arguments":"{}"`) != 1 || strings.Count(got, `"tool_calls"`) != 2 || strings.Contains(got, `"content":"{`) {
+				t.Errorf("finish %q, stream %v: %s, %v", finish, stream, got, err)
+			}
+		}
+	}
+}
