@@ -153,12 +153,14 @@ func (x *Exchange) try(ctx context.Context, at int, hop llm.Hop, d llm.Decision,
 	tried := len(x.Attempts)
 	gate := x.newGate(ctx, at, &req, restore, emit)
 	gate.check = x.newChecker(ctx, t, d, gate.out)
+	defer gate.check.stop()
 	err := x.r.backend(t).Generate(ctx, &req, gate.event)
 	made := len(x.Attempts) // what closing the answer adds are repairs
 	if err == nil {
 		err = gate.close(ctx)
 		gate.check.checked(ctx, t, made-1)
 	}
+	gate.check.stop()
 	if gate.stopped != nil && made > tried { // the backend could not know
 		x.Attempts[made-1].Outcome, x.Attempts[made-1].Code = llm.Insufficient, gate.why
 		err = gate.stopped

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -36,8 +37,9 @@ type FormatConfig struct {
 	// what has a format until it is complete; "pass" passes it on as it comes, and an
 	// invalid answer ends with an error instead of its finish reason.
 	Stream string
-	// Alive is the silence after which a client whose answer is held back is told that
-	// it is coming. From then on the request does not move to another target. Default 15s.
+	// Alive is the silence after which a client whose stream is held back is told that
+	// it is coming, and again each time so long has passed, also while the answer is
+	// checked and repaired. From then on the request does not move to another target. Default 15s.
 	Alive time.Duration
 }
 
@@ -100,7 +102,8 @@ func (c FormatConfig) final(err error) bool {
 const maxHeld = 16 << 20
 
 // A checker holds back what of an answer has a format until it is complete, and
-// passes on what has passed the check.
+// passes on what has passed the check. While it holds back a stream it passes on signs
+// of life, from a goroutine of its own but never beside another event, until it is stopped.
 type checker struct {
 	x       *Exchange
 	cfg     FormatConfig
@@ -110,11 +113,16 @@ type checker struct {
 	next    func(llm.Event) error
 	held    []llm.Event
 	size    int
-	last    time.Time
 	choices []*building // by index, as far as the answer came
 	late    bool        // the check comes after the answer, which has been passed on
 	none    bool        // too large: nothing is checked
 	verdict *llm.FormatCheck
+
+	mu    sync.Mutex  // held while something is passed on
+	last  time.Time   // when that was
+	timer *time.Timer // nil until something is held back
+	over  bool        // no sign of life any more
+	err   error       // what passing one on failed with
 }
 
 // A building is a choice in the making. Its texts come in small pieces.
@@ -181,6 +189,11 @@ func (x *Exchange) newChecker(ctx context.Context, t llm.Target, d llm.Decision,
 
 // event takes the next event of the answer.
 func (c *checker) event(ev llm.Event) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
 	if c.none {
 		return c.next(ev)
 	}
@@ -215,11 +228,45 @@ func (c *checker) event(ev llm.Event) error {
 		c.none = true
 		return c.release()
 	}
-	if c.x.Req.Stream && time.Since(c.last) >= c.cfg.Alive {
-		c.last = time.Now()
-		return c.next(llm.Event{Alive: true})
+	if c.x.Req.Stream && c.timer == nil {
+		c.timer = time.AfterFunc(c.cfg.Alive-time.Since(c.last), c.alive)
 	}
 	return nil
+}
+
+// alive tells the client that its answer is coming, if it has heard nothing for so long.
+func (c *checker) alive() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over || c.none || c.err != nil {
+		return
+	}
+	defer func() {
+		if recover() != nil { // nobody above would: the next event fails instead
+			c.err = errors.New("passing on a sign of life panicked")
+		}
+	}()
+	wait := c.cfg.Alive - time.Since(c.last)
+	if wait <= 0 {
+		c.last, wait = time.Now(), c.cfg.Alive
+		if c.err = c.next(llm.Event{Alive: true}); c.err != nil {
+			return
+		}
+	}
+	c.timer.Reset(wait)
+}
+
+// stop ends the signs of life: when it returns none is under way, none comes, and the
+// caller is alone with the exchange again. A nil checker sends none.
+func (c *checker) stop() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over = true; c.timer != nil {
+		c.timer.Stop()
+	}
 }
 
 // holds reports whether d must wait for the check.
@@ -236,6 +283,7 @@ func (c *checker) holds(d llm.Delta) bool {
 // close checks the answer, which is complete, and passes on what was held back.
 func (c *checker) close(ctx context.Context) error {
 	if c.none || len(c.choices) == 0 {
+		c.stop()
 		return c.release()
 	}
 	all := llm.FormatCheck{Verdict: llm.FormatValid}
@@ -257,6 +305,9 @@ func (c *checker) close(ctx context.Context) error {
 		all.Add(check)
 	}
 	c.verdict = &all
+	if c.stop(); c.err != nil {
+		return c.err
+	}
 	span := trace.SpanFromContext(ctx)
 	if all.Verdict != llm.FormatValid {
 		kinds := make([]string, 0, len(all.Fixes))

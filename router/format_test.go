@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -210,7 +211,7 @@ func TestFormatsHold(t *testing.T) {
 		code llm.Code
 	}{
 		{"held", FormatConfig{}, []string{"{", "}"}, "{|}|", ""},
-		{"alive", FormatConfig{Alive: 2 * time.Second}, []string{"~", "{", "1", "}"}, "alive|alive|{1}||||", ""},
+		{"alive", FormatConfig{Alive: 1500 * time.Millisecond}, []string{"~", "{", "1", "}"}, "alive|alive|{1}||||", ""},
 		{"alive-commits", FormatConfig{Alive: 2 * time.Second}, []string{"n", "o", "!"}, "alive", llm.CodeAnswerInvalid},
 		{"passed-as-it-comes", FormatConfig{Stream: StreamPass}, []string{"{", "}"}, "{|}|", ""},
 		{"passed-and-broken", FormatConfig{Stream: StreamPass}, []string{"~", "{}"}, "~|{}", llm.CodeAnswerInvalid},
@@ -235,6 +236,78 @@ func TestFormatsHold(t *testing.T) {
 				e, _ := err.(*llm.Error)
 				if got := strings.Join(seen, "|"); got != tt.want || (err == nil) != (tt.code == "") || e != nil && e.Code != tt.code {
 					t.Errorf("%q, %v, want %q", got, err, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// A slowly takes a minute for each check.
+type slowly struct{ formats }
+
+func (s slowly) Check(ctx context.Context, req *llm.Request, c *llm.Choice, how llm.Repair) llm.FormatCheck {
+	time.Sleep(time.Minute)
+	return s.formats.Check(ctx, req, c, how)
+}
+
+// TestAlive lets nothing come from the upstream while an answer is held back, and then
+// checks it slowly: the client hears of it all the while, but not before anything came.
+func TestAlive(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		model   Formats
+		leaves  int // the client is gone at its n-th sign of life; 0: it stays
+		want    int // signs of life
+		pieces  []string
+		silence time.Duration
+	}{
+		{"upstream-is-silent", formats{llm.Wanted{Text: true}}, 0, 5, []string{"{", "}"}, 55 * time.Second},
+		{"before-it-begins", formats{llm.Wanted{Text: true}}, 0, 0, nil, 55 * time.Second}, // the next target answers
+		{"while-it-is-checked", slowly{formats{llm.Wanted{Text: true}}}, 0, 5, []string{"{}"}, 5 * time.Second},
+		{"the-client-leaves", formats{llm.Wanted{Text: true}}, 2, 2, []string{"{", "}"}, 55 * time.Second},
+		{"the-client-leaves-during-the-check", slowly{formats{llm.Wanted{Text: true}}}, 2, 2, []string{"{", "}"}, 5 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig()
+				g.cfg.Formats, g.cfg.Format = tt.model, FormatConfig{Alive: 12 * time.Second}
+				g.cloud.do["c/1"], g.cloud.do["c/2"] = tokens(tt.silence, tt.pieces...), answers("{}")
+				if tt.pieces == nil {
+					g.cloud.do["c/1"] = func(*llm.Request, func(llm.Event) error) error {
+						time.Sleep(tt.silence)
+						return &llm.Error{Kind: llm.Unavailable}
+					}
+				}
+				r, err := New(g.cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req, err := openai.ParseRequest([]byte(`{"model":"cloud","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				x, err := r.Plan(t.Context(), req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				signs, text, gone := 0, "", errors.New("gone")
+				err = x.Run(t.Context(), func(ev llm.Event) error {
+					if ev.Alive {
+						if signs++; signs == tt.leaves {
+							return gone
+						}
+					}
+					for _, d := range ev.Choices {
+						text += d.Text
+					}
+					return nil
+				})
+				if signs != tt.want || (tt.leaves == 0) != (text == "{}") || errors.Is(err, gone) != (tt.leaves > 0) {
+					t.Errorf("%d signs of life, want %d; %q, %v", signs, tt.want, text, err)
+				}
+				was := signs
+				if time.Sleep(time.Hour); signs != was {
+					t.Error("a sign of life after the end")
 				}
 			})
 		})

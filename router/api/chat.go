@@ -204,8 +204,10 @@ func setHeaders(w http.ResponseWriter, x *router.Exchange, debug bool) {
 	}
 	h.Set("Sluice-P-Local", fmt.Sprintf("%.3f", x.Assessment.PLocal))
 	h.Set("Sluice-Reason", oneLine(append([]string{x.Assessment.Why}, x.Decision.Reasons...)))
-	if nano, known := x.Cost(); known && !x.Req.Stream { // a stream's headers go out before anybody knows the cost
-		h.Set("Sluice-Cost-Usd", fmt.Sprintf("%.9f", float64(nano)/1e9))
+	if !x.Req.Stream { // a stream's headers go out before anybody knows the cost
+		if nano, known := x.Cost(); known {
+			h.Set("Sluice-Cost-Usd", fmt.Sprintf("%.9f", float64(nano)/1e9))
+		}
 	}
 	h.Set("Server-Timing", fmt.Sprintf("inspect;dur=%.3f, assess;dur=%.3f, decide;dur=%.3f",
 		ms(x.Timings.Inspect), ms(x.Timings.Assess), ms(x.Timings.Decide)))
