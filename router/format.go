@@ -20,7 +20,8 @@ type Formats interface {
 	// Wants returns what of an answer to req is checked.
 	Wants(req *llm.Request) llm.Wanted
 	// Check checks one choice of a complete answer to req, and repairs it in place as
-	// far as how permits. It calls req.OnAttempt for each call of a model that it makes.
+	// far as how permits. It asks req.May before a model sees anything of the answer, and
+	// calls req.OnAttempt for each call of a model that it makes.
 	Check(ctx context.Context, req *llm.Request, c *llm.Choice, how llm.Repair) llm.FormatCheck
 }
 
@@ -181,10 +182,22 @@ func (x *Exchange) newChecker(ctx context.Context, t llm.Target, d llm.Decision,
 			}
 		}
 	}
+	req.May = func(id string) bool { return x.mayMend(ctx, id) }
 	return &checker{
 		x: x, cfg: cfg, want: want, how: cfg.Repair.Least(d.Obligations.Repair), req: &req, next: next, last: time.Now(),
 		late: x.Req.Stream && cfg.Stream == StreamPass,
 	}
+}
+
+// mayMend reports whether policy lets the local model with the id see the answer, to
+// write it again: a hop of its own.
+func (x *Exchange) mayMend(ctx context.Context, id string) bool {
+	i := slices.IndexFunc(x.r.targets, func(t llm.Target) bool { return t.ID == id && t.Local() })
+	if i < 0 {
+		return false
+	}
+	d, err := x.ask(ctx, llm.Mend)
+	return err == nil && d.Allow && permits(d, x.r.targets[i]) && llm.RepairModel.Least(d.Obligations.Repair) == llm.RepairModel && x.bind(d) == nil
 }
 
 // event takes the next event of the answer.

@@ -25,7 +25,7 @@ func (f formats) Check(_ context.Context, req *llm.Request, c *llm.Choice, how l
 		case strings.HasPrefix(*s, "{"):
 		case mended && how != llm.RepairNone && !sent:
 			*s = fixed
-			if how == llm.RepairModel {
+			if how == llm.RepairModel && req.May("local/a") {
 				req.OnAttempt(llm.Attempt{Target: "local/a", Outcome: llm.OK})
 			}
 			out.Add(llm.FormatCheck{Verdict: llm.FormatRepaired, By: "rules", Broken: "json", Fixed: 1, Fixes: []llm.Fix{{Op: "replace", Kind: "tilde"}}})
@@ -183,6 +183,42 @@ func TestFormatsRecorded(t *testing.T) {
 			t.Errorf("recorded %+v", f)
 		}
 	})
+}
+
+// TestRepairAsksPolicy has policy decide whether a local model may see a broken answer.
+func TestRepairAsksPolicy(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		set  func(*llm.Decision) error
+		want int // calls of the local model
+	}{
+		{"permitted", func(*llm.Decision) error { return nil }, 1},
+		{"local-only", func(d *llm.Decision) error { d.LocalOnly = true; return nil }, 1},
+		{"denied", func(d *llm.Decision) error { d.Allow = false; return nil }, 0},
+		{"not-this-model", func(d *llm.Decision) error { d.Targets = []string{"c/1", "c/2"}; return nil }, 0},
+		{"rules-only", func(d *llm.Decision) error { d.Obligations.Repair = llm.RepairRules; return nil }, 0},
+		{"not-met", func(d *llm.Decision) error { d.Obligations.StoreContent = true; return nil }, 0},
+		{"policy-fails", func(*llm.Decision) error { return errors.New("broken") }, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newRig()
+			g.cfg.Formats = formats{llm.Wanted{Text: true}}
+			asked := 0
+			g.cfg.Policy = policy(func(in llm.PolicyInput) (llm.Decision, error) {
+				d, err := allowAll(in)
+				if in.Hop == llm.Mend {
+					asked++
+					err = tt.set(&d)
+				}
+				return d, err
+			})
+			g.cloud.do["c/1"] = answers("~{}")
+			text, x, err := g.ask(t, "cloud", "hi")
+			if err != nil || text != "{}" || asked != 1 || len(x.Attempts) != 1+tt.want {
+				t.Errorf("%q, %v: policy was asked %d times, attempts %+v", text, err, asked, x.Attempts)
+			}
+		})
+	}
 }
 
 // TestFormatsObliged lets policy say less than the configuration.

@@ -2,7 +2,7 @@
 #
 # Sluice asks one query, data.sluice.decision, before it sends a request anywhere:
 # for the first target and again for each fallback, escalation, hedge and shadow
-# copy. The input and the answer are described in schema/*.json and docs/policy.md.
+# copy, and before a local model repairs an answer. The input and the answer are described in schema/*.json and docs/policy.md.
 # The tenants are data: data.yaml here, and the operator's configuration over it;
 # prepare.rego works out beforehand what depends on them alone.
 #

@@ -47,6 +47,9 @@ type Request struct {
 	Watch  bool // wants Delta.Chosen, where the backend knows it
 	// OnAttempt, when set, is called once for each attempt that a backend makes, after it ended.
 	OnAttempt func(Attempt)
+	// May is asked before any other target than Target sees something of the answer: whether
+	// policy permits the target with the id. nil: none may.
+	May func(target string) bool
 }
 
 // A Principal is who asks.

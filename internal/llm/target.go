@@ -76,5 +76,5 @@ const (
 	Hedge    Hop = "hedge"
 	Cache    Hop = "cache"
 	Shadow   Hop = "shadow"
-	Mend     Hop = "repair" // a local model writes a broken answer again; policy is not asked, its obligation repair was
+	Mend     Hop = "repair" // a local model writes a broken answer again
 )

@@ -21,7 +21,7 @@ import (
 type Config struct {
 	// Model writes broken documents again; nil: only rules repair.
 	Model *engine.Model
-	// Target is the id of the model's target, for the record.
+	// Target is the id of the model's target, for policy and for the record.
 	Target string
 	// MaxTokens bounds what the model writes for one document. Default 1024.
 	MaxTokens int
@@ -172,7 +172,8 @@ func Schema(raw json.RawMessage) (json.RawMessage, error) {
 }
 
 // Check checks c, a whole choice of an answer to req, and repairs it in place as
-// far as how permits. It calls req.OnAttempt for each document that a model wrote again.
+// far as how permits. It asks req.May before a model sees a document, and calls
+// req.OnAttempt for each that a model wrote again.
 func (c *Checker) Check(ctx context.Context, req *llm.Request, ch *llm.Choice, how llm.Repair) llm.FormatCheck {
 	w := c.wants(req)
 	out := llm.FormatCheck{Verdict: llm.FormatValid}

@@ -105,9 +105,11 @@ func TestRestate(t *testing.T) {
 	t.Cleanup(func() { _ = m.Close() })
 	c := New(Config{Model: m, Target: "local/tiny", MaxTokens: 64})
 	var attempts []llm.Attempt
+	permitted := true
 	ask := func(more, text string, how llm.Repair) (llm.FormatCheck, string) {
 		req := request(t, more)
 		req.OnAttempt = func(a llm.Attempt) { attempts = append(attempts, a) }
+		req.May = func(target string) bool { return permitted && target == "local/tiny" }
 		ch := &llm.Choice{Text: text, Finish: llm.Stop}
 		return c.Check(t.Context(), req, ch, how), ch.Text
 	}
@@ -131,6 +133,10 @@ func TestRestate(t *testing.T) {
 	attempts = nil
 	if got, _ := ask(","+closed, "It is rather good.", llm.RepairRules); got.Verdict != llm.FormatInvalid || len(attempts) > 0 {
 		t.Errorf("a model was asked against the rules: %+v", got)
+	}
+	permitted = false
+	if got, _ := ask(","+closed, "It is rather good.", llm.RepairModel); got.Verdict != llm.FormatInvalid || len(attempts) > 0 {
+		t.Errorf("a model was asked against policy: %+v", got)
 	}
 }
 

@@ -21,10 +21,13 @@ const (
 )
 
 // restate has the local model write a broken document again, as JSON that
-// satisfies schema. It reports false where there is no model, where the schema
-// cannot be held, or where the document says anything that the broken one did not.
+// satisfies schema. It reports false where there is no model, where policy does not let
+// it see the document, where the schema cannot be held, or where the document says anything that the broken one did not.
 func (c *Checker) restate(ctx context.Context, req *llm.Request, schema json.RawMessage, text string, how llm.Repair) (string, bool) {
 	if c.cfg.Model == nil || how != llm.RepairModel || strings.TrimSpace(text) == "" || len(text) > mostBroken {
+		return "", false
+	}
+	if req.May == nil || !req.May(c.cfg.Target) {
 		return "", false
 	}
 	if len(schema) == 0 || string(schema) == "null" {
