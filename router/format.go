@@ -25,7 +25,7 @@ type Formats interface {
 	Check(ctx context.Context, req *llm.Request, c *llm.Choice, how llm.Repair) llm.FormatCheck
 }
 
-// FormatConfig says what becomes of answers that break the schema of their
+// FormatConfig says what becomes of answers that break the format of their
 // request. A zero field takes the default it documents.
 type FormatConfig struct {
 	// Repair is how far they are repaired. Default "model".
@@ -87,10 +87,10 @@ func (c FormatConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// errInvalid is an answer that broke its schema and could not be repaired.
+// errInvalid is an answer that broke its format and could not be repaired.
 func errInvalid(c llm.FormatCheck) error {
 	return &llm.Error{Kind: llm.Unavailable, Code: llm.CodeAnswerInvalid,
-		Msg: "the model's answer does not satisfy the schema of the request (" + c.Broken + "), and could not be repaired"}
+		Msg: "the model's answer does not satisfy the format of the request (" + c.Broken + "), and could not be repaired"}
 }
 
 // final reports whether err is an answer that no other target may replace.

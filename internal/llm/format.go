@@ -37,7 +37,7 @@ type Choice struct {
 
 // Wanted says what of an answer its request holds to a format. The zero Wanted is nothing.
 type Wanted struct {
-	Text  bool // response_format asks for JSON
+	Text  bool // of the text: JSON, or one of a set of texts
 	Calls bool // tools have schemas
 	Must  bool // tool_choice asks for calls, and nothing else
 }
@@ -46,7 +46,7 @@ type Wanted struct {
 type FormatCheck struct {
 	Verdict string `json:"verdict"`          // FormatValid, FormatRepaired, FormatInvalid
 	By      string `json:"by,omitempty"`     // who repaired it: "rules" or a local target's id
-	Broken  string `json:"broken,omitempty"` // the first keyword that it broke, "json" where it was none
+	Broken  string `json:"broken,omitempty"` // the first keyword that it broke, "json" where it was none, "regex", "choice", "grammar"
 	Fixes   []Fix  `json:"fixes,omitempty"`  // the first MaxFixes
 	Fixed   int    `json:"fixed,omitempty"`  // how many there were
 }

@@ -53,6 +53,7 @@ type wanted struct {
 	llm.Wanted
 	raw    json.RawMessage // the schema of the text
 	schema *repair.Schema
+	form   *repair.Form // of the text; nil where it has a schema, or none
 	tools  *repair.Tools
 	named  string // the tool that must be called
 	params map[string]json.RawMessage
@@ -66,7 +67,7 @@ const keepWanted = 64
 func (c *Checker) Wants(req *llm.Request) llm.Wanted { return c.wants(req).Wanted }
 
 func (c *Checker) wants(req *llm.Request) *wanted {
-	if len(req.Format) == 0 && len(req.Tools) == 0 {
+	if len(req.Format) == 0 && len(req.Tools) == 0 && req.Form == nil {
 		return &wanted{}
 	}
 	h := sha256.New()
@@ -75,6 +76,11 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 	part(req.ToolChoice)
 	for _, t := range req.Tools {
 		part(t.Raw)
+	}
+	if f := req.Form; f != nil {
+		for _, s := range append([]string{"form", f.Regex, f.Grammar}, f.Choice...) {
+			part([]byte(s))
+		}
 	}
 	key := [sha256.Size]byte(h.Sum(nil))
 	c.mu.Lock()
@@ -123,6 +129,19 @@ func read(req *llm.Request) *wanted {
 		w.tools = repair.ReadTools(tools)
 	}
 	if w.Must {
+		return w
+	}
+	if f := req.Form; f != nil {
+		var err error
+		switch {
+		case f.Regex != "":
+			w.form, err = repair.Regex(f.Regex)
+		case len(f.Choice) > 0:
+			w.form, err = repair.Choice(f.Choice)
+		default:
+			w.form, err = repair.GBNF(f.Grammar)
+		}
+		w.Text = err == nil // else it is the target's to read
 		return w
 	}
 	schema, err := Schema(req.Format)
@@ -177,7 +196,7 @@ func Schema(raw json.RawMessage) (json.RawMessage, error) {
 func (c *Checker) Check(ctx context.Context, req *llm.Request, ch *llm.Choice, how llm.Repair) llm.FormatCheck {
 	w := c.wants(req)
 	out := llm.FormatCheck{Verdict: llm.FormatValid}
-	if w.Calls && len(ch.Calls) == 0 && !ch.Sent && how != llm.RepairNone && (w.Must || !w.Text || w.schema.Check(ch.Text) != nil) {
+	if w.Calls && len(ch.Calls) == 0 && !ch.Sent && how != llm.RepairNone && (w.Must || !w.Text || w.check(ch.Text) != nil) {
 		if calls := w.tools.Calls(ch.Text); len(calls) > 0 {
 			for i, call := range calls {
 				ch.Calls = append(ch.Calls, llm.ToolDelta{Index: i, ID: "call_" + ulid.Make().String(), Name: call.Name, Arguments: call.Arguments})
@@ -204,8 +223,16 @@ func (c *Checker) Check(ctx context.Context, req *llm.Request, ch *llm.Choice, h
 	return out
 }
 
+// check fails with a [*repair.BrokenError] if text is not in its format.
+func (w *wanted) check(text string) error {
+	if w.form != nil {
+		return w.form.Check(text)
+	}
+	return w.schema.Check(text)
+}
+
 func (c *Checker) text(ctx context.Context, req *llm.Request, w *wanted, ch *llm.Choice, how llm.Repair) llm.FormatCheck {
-	err := w.schema.Check(ch.Text)
+	err := w.check(ch.Text)
 	if err == nil {
 		return llm.FormatCheck{Verdict: llm.FormatValid}
 	}
@@ -213,9 +240,16 @@ func (c *Checker) text(ctx context.Context, req *llm.Request, w *wanted, ch *llm
 	if how == llm.RepairNone || ch.Sent {
 		return out
 	}
-	if fixed, fixes, err := w.schema.Mend(ch.Text); err == nil {
+	mend := w.schema.Mend
+	if w.form != nil {
+		mend = w.form.Mend
+	}
+	if fixed, fixes, err := mend(ch.Text); err == nil {
 		ch.Text = fixed
 		return repaired(out, fixes)
+	}
+	if w.form != nil {
+		return out // a model is held to JSON only
 	}
 	if text, ok := c.restate(ctx, req, w.raw, ch.Text, how); ok && w.schema.Check(text) == nil {
 		ch.Text = text

@@ -59,6 +59,20 @@ func TestCheck(t *testing.T) {
 		{"tools-off", "," + tools + `,"tool_choice":"none"`, "[get_time(city='Rome')]", none, "valid", "[get_time(city='Rome')]", "", ""},
 		{"call-or-format", "," + tools + "," + asked, `{city: "Rome"}`, none, "repaired", `{"city":"Rome"}`, "json", "replace  key"},
 		{"unreadable-schema", `,"response_format":{"type":"json_schema","json_schema":{"schema":{"$ref":"http://x.y/z"}}}`, `{a: 1}`, none, "repaired", `{"a":1}`, "json", "replace  key"},
+		{"choice", `,"guided_choice":["yes","no"]`, "no", none, "valid", "no", "", ""},
+		{"choice-repaired", `,"guided_choice":["yes","no"]`, " Yes\n", none, "repaired", "yes", "choice", "replace  enum"},
+		{"choice-other", `,"structured_outputs":{"choice":["yes","no"]}`, "yes, no", none, "invalid", "yes, no", "choice", ""},
+		{"choice-of-two-cases", `,"guided_choice":["yes","YES"]`, "Yes", none, "invalid", "Yes", "choice", ""},
+		{"regex", `,"guided_regex":"[0-9]{2}|x"`, "42", none, "valid", "42", "", ""},
+		{"regex-as-a-whole", `,"guided_regex":"[0-9]{2}|x"`, "42!", none, "invalid", "42!", "regex", ""},
+		{"regex-repaired", `,"structured_outputs":{"regex":"[0-9]{2}"}`, "42\n", none, "repaired", "42", "regex", "replace  space"},
+		{"regex-with-space", `,"guided_regex":"[0-9]{2}\\n"`, "42\n", none, "valid", "42\n", "", ""},
+		{"regex-unreadable", `,"guided_regex":"(?=a)b"`, "c", none, "valid", "c", "", ""},
+		{"grammar", `,"grammar":"root ::= \"(\" root \")\" | \"x\""`, "((x))", none, "valid", "((x))", "", ""},
+		{"grammar-broken", `,"guided_grammar":"root ::= \"(\" root \")\" | \"x\""`, "((x)", none, "invalid", "((x)", "grammar", ""},
+		{"grammar-repaired", `,"guided_grammar":"root ::= [a-zß ]+"`, "maß\n", none, "repaired", "maß", "grammar", "replace  space"},
+		{"grammar-unreadable", `,"grammar":"start: x"`, "c", none, "valid", "c", "", ""},
+		{"call-or-choice", `,"guided_choice":["yes"],` + tools, `{"name":"get_time","arguments":{"city":"Rome"}}`, none, "repaired", `get_time {"city":"Rome"}`, "tool_calls", "move /tool_calls text"},
 	}
 	c := New(Config{})
 	for _, tt := range tests {

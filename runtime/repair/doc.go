@@ -4,6 +4,8 @@
 //	text ─ JSON ─→ strict JSON ─ Schema.Mend ─→ JSON that satisfies the schema
 //	      (fences, commas, quotes, …)  (types, case, names, defaults)
 //
+// A [Form] does the same for texts of a regular expression, a choice or a grammar.
+//
 // Every change is a [Fix]: what was done, where and why. Fixes hold no values, so
 // they can be logged.
 //

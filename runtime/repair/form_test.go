@@ -1,0 +1,63 @@
+package repair
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestForm(t *testing.T) {
+	read := func(f *Form, err error) *Form {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	const list = "root ::= item | item \",\" root\nitem ::= [a-zß]+"
+	for _, tt := range []struct {
+		name       string
+		form       *Form
+		text, want string // want is the text once mended: "-" where it cannot be
+	}{
+		{"regex", read(Regex("a|b+")), "bb", "bb"},
+		{"regex-part", read(Regex("a|b+")), "ab", "-"},
+		{"regex-space", read(Regex("a|b+")), "\n a", "a"},
+		{"choice", read(Choice([]string{"in stock", "sold"})), "in stock", "in stock"},
+		{"choice-case", read(Choice([]string{"in stock", "sold"})), "In-Stock ", "in stock"},
+		{"choice-none", read(Choice([]string{"in stock", "sold"})), "perhaps", "-"},
+		{"choice-no-text", read(Choice([]string{"\"a\"", "<b>"})), "<B>", "<b>"},
+		{"grammar", read(GBNF(list)), "maß,b", "maß,b"},
+		{"grammar-long", read(GBNF(list)), strings.Repeat("a,", 10_000) + "b", strings.Repeat("a,", 10_000) + "b"},
+		{"grammar-space", read(GBNF(list)), " a,b\n", "a,b"},
+		{"grammar-unfinished", read(GBNF(list)), "a,", "-"},
+		{"grammar-no-utf8", read(GBNF(list)), "a\xff", "-"},
+		{"grammar-too-deep", read(GBNF(`root ::= "(" root ")" | "x"`)), strings.Repeat("(", 300) + "x" + strings.Repeat(")", 300), "-"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.form.Check(tt.text)
+			if (err == nil) != (tt.text == tt.want) {
+				t.Errorf("check: %v", err)
+			}
+			fixed, fixes, merr := tt.form.Mend(tt.text)
+			if tt.want == "-" {
+				b, ok := errors.AsType[*BrokenError](merr)
+				if !ok || b.Keyword != strings.SplitN(tt.name, "-", 2)[0] || strings.Contains(b.Error(), "perhaps") {
+					t.Errorf("mended to %q: %v", fixed, merr)
+				}
+				return
+			}
+			if fixed != tt.want || merr != nil || len(fixes) == 0 && err != nil {
+				t.Errorf("mended to %q by %v, %v", fixed, fixes, merr)
+			}
+		})
+	}
+	long := strings.Repeat("a", maxForm+1)
+	for name, read := range map[string]func(string) (*Form, error){"regex": Regex, "grammar": GBNF} {
+		for _, text := range []string{long, "(?=secret)("} {
+			if _, err := read(text); err == nil || strings.Contains(err.Error(), "(?=secret)") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
