@@ -22,9 +22,9 @@ type meters struct {
 	found        metric.Int64Counter
 	guessed      metric.Int64Counter
 
-	running, waiting, memory, cache metric.Int64ObservableGauge
-	meter                           metric.Meter
-	observed                        []metric.Registration
+	running, waiting, memory, cache, grammars metric.Int64ObservableGauge
+	meter                                     metric.Meter
+	observed                                  []metric.Registration
 }
 
 var seconds = metric.WithExplicitBucketBoundaries(.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10)
@@ -58,6 +58,7 @@ func newMeters() (*meters, error) {
 	m.waiting = gauge("sluice.engine.waiting", "Requests that wait for a local model.")
 	m.memory = gauge("sluice.engine.memory.bytes", "Memory of a local model's sequences, kept prompts included.")
 	m.cache = gauge("sluice.engine.cache.bytes", "Memory of prompts kept for requests that begin the same.")
+	m.grammars = gauge("sluice.engine.grammar.bytes", "Memory of compiled formats kept for requests with the same.")
 	return m, errors.Join(errs...)
 }
 
@@ -81,8 +82,9 @@ func (m *meters) observe(target string, model *engine.Model) error {
 		o.ObserveInt64(m.waiting, int64(s.Waiting), label)
 		o.ObserveInt64(m.memory, s.MemoryUsed, label)
 		o.ObserveInt64(m.cache, s.CacheBytes, label)
+		o.ObserveInt64(m.grammars, s.GrammarBytes, label)
 		return nil
-	}, m.running, m.waiting, m.memory, m.cache)
+	}, m.running, m.waiting, m.memory, m.cache, m.grammars)
 	m.observed = append(m.observed, r)
 	return err
 }

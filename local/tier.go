@@ -29,6 +29,8 @@ type ModelFile struct {
 	KV      string // type of the keys and values kept: "f16" (default), "q8_0", "f32"
 	Memory  int64  // bytes that sequences may take; 0: what the machine has left
 	Cache   int64  // of these, bytes for prompts that are kept; 0: a quarter, at most 1 GiB; -1: none
+	// Grammars bounds the bytes, beside Memory, of compiled formats that are kept; 0: 128 MiB.
+	Grammars int64
 	// Unpacked leaves the weights as the file has them, not laid out for this machine:
 	// slower, in pages that are shared with others.
 	Unpacked bool
@@ -66,7 +68,7 @@ func Open(cfg Config) (*Tier, error) {
 	for _, f := range cfg.Models {
 		id := "local/" + f.Name
 		o := engine.Options{
-			Threads: cfg.Threads, Context: f.Context, Queue: cfg.Queue, KV: f.KV, Memory: f.Memory, Cache: f.Cache, Unpacked: f.Unpacked, Adapters: f.Adapters,
+			Threads: cfg.Threads, Context: f.Context, Queue: cfg.Queue, KV: f.KV, Memory: f.Memory, Cache: f.Cache, Grammars: f.Grammars, Unpacked: f.Unpacked, Adapters: f.Adapters,
 			OnStep: mt.step(id),
 		}
 		var m *engine.Model

@@ -120,6 +120,8 @@ type ModelConfig struct {
 	// Unpacked leaves the weights as the file has them.
 	Unpacked bool  `yaml:"unpacked"`
 	Cache    int64 `yaml:"cache_bytes"` // of Memory, for prompts that are kept; 0: a quarter; -1: none
+	// Grammars bounds what is kept of compiled formats; 0: 128 MiB.
+	Grammars int64 `yaml:"grammar_bytes"`
 	// Adapters are LoRA adapters laid over the model.
 	Adapters []AdapterConfig `yaml:"adapters"`
 }
@@ -456,8 +458,8 @@ func (c *Config) validateLocal(bad func(string, ...any)) {
 			bad("local.models[%d] %q: the embedded model is called nano", i, m.Name)
 		case m.Cache < -1:
 			bad("local.models[%d] %q: cache_bytes must be -1 (none), 0 (a quarter of the memory) or a number of bytes", i, m.Name)
-		case m.Context < 0 || m.Memory < 0:
-			bad("local.models[%d] %q: context and memory_bytes must not be negative", i, m.Name)
+		case m.Context < 0 || m.Memory < 0 || m.Grammars < 0:
+			bad("local.models[%d] %q: context, memory_bytes and grammar_bytes must not be negative", i, m.Name)
 		case !slices.Contains([]string{"", "f16", "q8_0", "f32"}, m.KV):
 			bad("local.models[%d] %q: kv: %q is none of f16, q8_0, f32", i, m.Name, m.KV)
 		}

@@ -67,7 +67,7 @@ func openBase(ctx context.Context, cfg *Config, cores int, log *slog.Logger) (*b
 	b := &base{decided: router.NewDecided()}
 	var files []local.ModelFile
 	for _, m := range cfg.Local.Models {
-		f := local.ModelFile{Name: m.Name, File: m.File, Context: m.Context, KV: m.KV, Memory: m.Memory, Cache: m.Cache, Unpacked: m.Unpacked}
+		f := local.ModelFile{Name: m.Name, File: m.File, Context: m.Context, KV: m.KV, Memory: m.Memory, Cache: m.Cache, Grammars: m.Grammars, Unpacked: m.Unpacked}
 		for _, a := range m.Adapters {
 			f.Adapters = append(f.Adapters, engine.Adapter{Path: a.File, Scale: a.Scale})
 		}

@@ -93,6 +93,7 @@ type program struct {
 // grammars makes programs and keeps the last few. It is safe for concurrent use.
 type grammars struct {
 	vocab func() *grammar.Vocab // prepared at the first use
+	limit int64                 // bytes of what is kept; the latest is kept in any case
 	turn  chan struct{}         // one compilation at a time
 
 	mu   sync.Mutex
@@ -102,25 +103,39 @@ type grammars struct {
 
 // kept is a program, or why there is none.
 type kept struct {
-	key [sha256.Size]byte
-	p   *program
-	err error
+	key  [sha256.Size]byte
+	text int64 // bytes of what it was made of
+	p    *program
+	err  error
 }
 
-// keepPrograms bounds the programs of a model; each may grow to 64 MiB, and few come near.
-const keepPrograms = 16
+// bytes returns about how many bytes k takes, which grow while it is used.
+func (k *kept) bytes() int64 {
+	n := textBytes * k.text
+	if k.p != nil {
+		n += k.p.Bytes()
+	}
+	return n
+}
 
-func newGrammars(vocab func() *grammar.Vocab) *grammars {
-	return &grammars{vocab: sync.OnceValue(vocab), turn: make(chan struct{}, 1), by: map[[sha256.Size]byte]*list.Element{}}
+const (
+	keepPrograms = 16        // of a model
+	keepGrammars = 128 << 20 // bytes that these take, by default
+	textBytes    = 8         // for a byte of a schema: what is kept of it to check answers, at a guess
+)
+
+func newGrammars(vocab func() *grammar.Vocab, limit int64) *grammars {
+	return &grammars{limit: limit, vocab: sync.OnceValue(vocab), turn: make(chan struct{}, 1), by: map[[sha256.Size]byte]*list.Element{}}
 }
 
 // get returns what make makes of the texts in key, which say everything that
 // make looks at. It fails with a [*GrammarError], or with ctx's error while it
 // waits for its turn to compile.
 func (g *grammars) get(ctx context.Context, key []string, make func() (*grammar.Grammar, func(string) error, error)) (*program, error) {
-	h := sha256.New()
+	h, text := sha256.New(), int64(0)
 	for _, k := range key {
 		fmt.Fprintf(h, "%d:%s", len(k), k)
+		text += int64(len(k))
 	}
 	sum := [sha256.Size]byte(h.Sum(nil))
 	if k := g.lookup(sum); k != nil {
@@ -135,7 +150,7 @@ func (g *grammars) get(ctx context.Context, key []string, make func() (*grammar.
 	if k := g.lookup(sum); k != nil { // made while this one waited
 		return k.p, k.err
 	}
-	k := &kept{key: sum}
+	k := &kept{key: sum, text: text}
 	if gr, check, err := make(); err != nil {
 		k.err = grammarError(err)
 	} else if p, err := g.vocab().Bind(gr); err != nil {
@@ -146,10 +161,26 @@ func (g *grammars) get(ctx context.Context, key []string, make func() (*grammar.
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.by[sum] = g.used.PushFront(k)
-	if g.used.Len() > keepPrograms {
-		delete(g.by, g.used.Remove(g.used.Back()).(*kept).key)
-	}
+	g.trim()
 	return k.p, k.err
+}
+
+// trim lets go of what was used longest ago, until the rest is within bounds. Answers
+// that use it go on. Its caller holds the lock.
+func (g *grammars) trim() {
+	for total := g.bytes(); g.used.Len() > 1 && (total > g.limit || g.used.Len() > keepPrograms); {
+		k := g.used.Remove(g.used.Back()).(*kept)
+		delete(g.by, k.key)
+		total -= k.bytes()
+	}
+}
+
+// bytes returns about how many bytes all takes that is kept. Its caller holds the lock.
+func (g *grammars) bytes() (total int64) {
+	for e := g.used.Front(); e != nil; e = e.Next() {
+		total += e.Value.(*kept).bytes()
+	}
+	return total
 }
 
 func (g *grammars) lookup(sum [sha256.Size]byte) *kept {
@@ -160,6 +191,7 @@ func (g *grammars) lookup(sum [sha256.Size]byte) *kept {
 		return nil
 	}
 	g.used.MoveToFront(e)
+	g.trim() // they have grown
 	return e.Value.(*kept)
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sluice-ai/sluice/runtime/chat"
+	"github.com/sluice-ai/sluice/runtime/grammar"
 	"github.com/sluice-ai/sluice/runtime/grammar/jsonschema"
 	"github.com/sluice-ai/sluice/runtime/grammar/toolcall"
 	"github.com/sluice-ai/sluice/runtime/sample"
@@ -259,6 +260,61 @@ func TestProgramsAreKept(t *testing.T) {
 	if get(0) == first {
 		t.Error("a program was kept for too long")
 	}
+}
+
+// What is kept is bounded in bytes too, and what is kept grows while it is used.
+func TestProgramsAreBounded(t *testing.T) {
+	m := openTiny(t, Options{Grammars: 16 << 20})
+	var first *program
+	for i := range 4 {
+		p, err := m.schemaProgram(t.Context(), fmt.Appendf(nil, `{"type":"string","pattern":"^[a-e]{%d}[^x]{40}$"}`, i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = p
+		}
+	}
+	small := m.Stats().GrammarBytes
+	if n := m.grammars.used.Len(); n != 4 || small <= 0 || small > 16<<20 {
+		t.Fatalf("%d programs of %d bytes are kept", n, small)
+	}
+	before := first.Bytes()
+	mask := make([]uint64, m.grammars.vocab().Words())
+	for at := first.NewMatcher(); ; { // learns the masks on the way
+		at.Mask(mask)
+		if at.Complete() {
+			break
+		}
+		if err := at.AcceptText(next(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first.Bytes() <= before {
+		t.Errorf("%d bytes, %d before it was used", first.Bytes(), before)
+	}
+	m.grammars.limit = 2 * small / 4
+	last, err := m.schemaProgram(t.Context(), []byte(`{"type":"string","pattern":"^[a-e]{4}[^x]{40}$"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := m.Stats().GrammarBytes; n > m.grammars.limit || n < last.Bytes() || len(m.grammars.by) != m.grammars.used.Len() {
+		t.Errorf("%d programs of %d bytes are kept within %d", m.grammars.used.Len(), n, m.grammars.limit)
+	}
+	m.grammars.limit = 1 // the one used last stays
+	if again, err := m.schemaProgram(t.Context(), []byte(`{"type":"string","pattern":"^[a-e]{4}[^x]{40}$"}`)); err != nil || again != last || m.grammars.used.Len() != 1 {
+		t.Errorf("%d programs are kept, the one used last: %v, %v", m.grammars.used.Len(), again == last, err)
+	}
+}
+
+// next returns a text that may follow.
+func next(m *grammar.Matcher) string {
+	for _, s := range []string{"a", "q", `"`} {
+		if m.Clone().AcceptText(s) == nil {
+			return s
+		}
+	}
+	return "?"
 }
 
 // A thought that the prompt opened is free but cannot be the whole answer; what

@@ -31,7 +31,7 @@ type Options struct {
 	// Memory holds.
 	Context int
 	// Memory bounds the bytes of all sequences together, that is their keys and
-	// values and convolution states; weights and buffers come on top. When it is
+	// values and convolution states; weights, buffers and Grammars come on top. When it is
 	// used up, requests get [ErrBusy]. Default: half of what is free when the model
 	// is opened.
 	Memory int64
@@ -52,6 +52,10 @@ type Options struct {
 	// the same; sequences in use take them back when they need them. Default: a
 	// quarter of Memory, at most 1 GiB; -1 is none.
 	Cache int64
+	// Grammars bounds the bytes, on top of Memory, of formats that are kept for requests
+	// with the same: at most 16 are, the one used last whatever it takes, and what answers
+	// in progress use counts no more once it is let go. Default: 128 MiB.
+	Grammars int64
 	// DisableDrafts switches guessing tokens off. Answers are the same either way.
 	DisableDrafts bool
 	// OnStep, if set, is called after every step that succeeded, in order and one
@@ -86,6 +90,7 @@ type Stats struct {
 	CacheHits, CacheMisses     int64 // generations that found some of their prompt in the cache, and that did not
 	CacheEntries               int
 	CacheBytes                 int64
+	GrammarBytes               int64 // of formats that are kept
 
 	Drafted, Accepted int64 // tokens guessed, and guessed rightly
 
@@ -168,8 +173,8 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 			err = errors.Join(fmt.Errorf("opening model %s: %w", name, err), closeAll(files))
 		}
 	}()
-	if o.Threads < 0 || o.Context < 0 || o.Parallel < 0 || o.Queue < -1 || o.Memory < 0 || o.Cache < -1 {
-		return nil, errors.New("threads, context, memory, cache, parallel and queue cannot be negative")
+	if o.Threads < 0 || o.Context < 0 || o.Parallel < 0 || o.Queue < -1 || o.Memory < 0 || o.Grammars < 0 || o.Cache < -1 {
+		return nil, errors.New("threads, context, memory, cache, grammars, parallel and queue cannot be negative")
 	}
 	var adapters []lfm2.Adapter
 	for _, a := range o.Adapters {
@@ -222,7 +227,7 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 	if id, ok := tok.ID("<|tool_list_start|>"); ok {
 		m.toolsStart = id
 	}
-	m.grammars = newGrammars(func() *grammar.Vocab { return grammar.NewVocab(tok, net.Vocab) })
+	m.grammars = newGrammars(func() *grammar.Vocab { return grammar.NewVocab(tok, net.Vocab) }, cmp.Or(o.Grammars, keepGrammars))
 	m.work = lfm2.NewWork(net, m.pool, maxBatch)
 	template, _ := f.Str("tokenizer.chat_template")
 	m.prompts = newPrompter(template, tok.BOSText())
@@ -282,6 +287,9 @@ func (m *Model) Stats() Stats {
 	if m.cache != nil {
 		s.CacheEntries, s.CacheBytes = m.cache.Len(), m.cache.Bytes()
 	}
+	m.grammars.mu.Lock()
+	defer m.grammars.mu.Unlock()
+	s.GrammarBytes = m.grammars.bytes()
 	return s
 }
 

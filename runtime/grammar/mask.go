@@ -317,6 +317,7 @@ func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 				t.after.extra = map[extraKey]*extra{}
 			}
 			t.after.extra[k] = x
+			w.bytes.Add(extraBytes + 8*int64(len(x.bits)) + 4*int64(len(x.ids)))
 		}
 	}
 	set(dst, x.ids)

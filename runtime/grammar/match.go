@@ -22,6 +22,7 @@ type Program struct {
 	g        *Grammar
 	masks    []*masks // by DFA
 	specials []int32  // token ids, by Grammar.specials
+	size     int64    // of g, in bytes
 
 	room atomic.Int64 // see masks
 
@@ -55,7 +56,7 @@ const (
 
 // Bind prepares g for v. It fails if v lacks a special token that g names.
 func (v *Vocab) Bind(g *Grammar) (*Program, error) {
-	p := &Program{v: v, g: g}
+	p := &Program{v: v, g: g, size: g.bytes()}
 	p.space = p.newSpace()
 	p.room.Store(maxMaskBytes)
 	for _, s := range g.specials {

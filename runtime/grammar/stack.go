@@ -1,5 +1,7 @@
 package grammar
 
+import "sync/atomic"
+
 // A frame is what follows when the piece at hand is done: go on at a node of a
 // rule, in the context of the frames below; or, for a repetition, count one more.
 // Frames are interned: equal frames are the same.
@@ -117,6 +119,7 @@ func (c *config) join(o *config) {
 type space struct {
 	g      *Grammar
 	frames map[frameKey]*frame
+	bytes  atomic.Int64 // about what frames and their extras take
 
 	src   *copying // of the Matcher that holds the lock; nil if it has none
 	asked bool     // some step came to a verbatim terminal: what it led to depends on src
@@ -133,6 +136,7 @@ func (s *space) intern(k frameKey) *frame {
 		f.depth = k.parent.depth + 1
 	}
 	s.frames[k] = f
+	s.bytes.Add(frameBytes)
 	return f
 }
 
@@ -154,6 +158,7 @@ func (s *space) close(f *frame) {
 	e := expander{space: s, into: f}
 	e.resume(f)
 	f.seen = nil
+	s.bytes.Add(threadBytes * int64(cap(f.threads)))
 	for _, t := range f.threads {
 		s.g.dfas[s.g.dfa[t.term]].Bytes(t.q, func(b byte) { f.first[b>>6] |= 1 << (b & 63) })
 	}

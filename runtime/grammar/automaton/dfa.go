@@ -45,6 +45,11 @@ func (d *DFA) Closed(q int32) bool { return d.rows[q].n == 0 }
 // States returns the number of states.
 func (d *DFA) States() int { return len(d.rows) }
 
+// Size returns about how many bytes d takes.
+func (d *DFA) Size() int64 {
+	return int64(8*len(d.rows) + 4*len(d.next) + len(d.accept) + len(d.count) + 4*len(d.dist))
+}
+
 // Empty reports whether d accepts nothing.
 func (d *DFA) Empty() bool { return len(d.rows) == 1 && !d.accept[0] && d.rows[0].n == 0 }
 
