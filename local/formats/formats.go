@@ -35,6 +35,7 @@ type Checker struct {
 
 	mu   sync.Mutex
 	kept map[[sha256.Size]byte]*wanted
+	size int // of what is kept, as the requests say it, in bytes
 }
 
 // New returns a Checker.
@@ -59,8 +60,12 @@ type wanted struct {
 	params map[string]json.RawMessage
 }
 
-// keepWanted bounds the formats that are remembered.
-const keepWanted = 64
+// What is remembered: so many formats, said in so many bytes together, of which one may
+// have a quarter. Larger ones are read each time.
+const (
+	keepWanted = 64
+	mostWanted = 4 << 20
+)
 
 // Wants returns what of an answer to req is checked. A format that cannot be
 // read is left to the target.
@@ -70,8 +75,11 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 	if len(req.Format) == 0 && len(req.Tools) == 0 && req.Form == nil {
 		return &wanted{}
 	}
-	h := sha256.New()
-	part := func(b []byte) { fmt.Fprintf(h, "%d:%s", len(b), b) }
+	h, size := sha256.New(), 0
+	part := func(b []byte) {
+		fmt.Fprintf(h, "%d:%s", len(b), b)
+		size += len(b)
+	}
 	part(req.Format)
 	part(req.ToolChoice)
 	for _, t := range req.Tools {
@@ -81,6 +89,9 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 		for _, s := range append([]string{"form", f.Regex, f.Grammar}, f.Choice...) {
 			part([]byte(s))
 		}
+	}
+	if size > mostWanted/4 {
+		return read(req)
 	}
 	key := [sha256.Size]byte(h.Sum(nil))
 	c.mu.Lock()
@@ -92,8 +103,12 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 	w = read(req)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.kept) >= keepWanted {
+	if len(c.kept) >= keepWanted || c.size+size > mostWanted {
 		clear(c.kept)
+		c.size = 0
+	}
+	if c.kept[key] == nil {
+		c.size += size
 	}
 	c.kept[key] = w
 	return w

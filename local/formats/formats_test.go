@@ -178,3 +178,28 @@ func TestFaithful(t *testing.T) {
 		}
 	}
 }
+
+// What is remembered of requests' formats is bounded, whatever they are.
+func TestRememberedFormats(t *testing.T) {
+	c := New(Config{})
+	for i, size := range []int{10, mostWanted / 2, mostWanted / 5, mostWanted / 5, mostWanted / 5, mostWanted / 5, mostWanted / 5, 10} {
+		req := request(t, fmt.Sprintf(`,"guided_choice":["%s%d"]`, strings.Repeat("x", size), i))
+		for range 2 {
+			if got := c.Check(t.Context(), req, &llm.Choice{Text: req.Form.Choice[0], Finish: llm.Stop}, llm.RepairNone); got.Verdict != llm.FormatValid {
+				t.Errorf("a choice of %d bytes: %+v", size, got)
+			}
+		}
+		if c.size > mostWanted || len(c.kept) == 0 {
+			t.Errorf("%d formats of %d bytes are remembered", len(c.kept), c.size)
+		}
+	}
+	if n := len(c.kept); n != 2 { // the last two: the others made room
+		t.Errorf("%d formats are remembered, want 2", n)
+	}
+	for i := range keepWanted + 1 {
+		c.Wants(request(t, fmt.Sprintf(`,"guided_choice":["%d"]`, i)))
+	}
+	if len(c.kept) > keepWanted {
+		t.Errorf("%d formats are remembered", len(c.kept))
+	}
+}
