@@ -46,7 +46,8 @@ type Request struct {
 	// Verbatim, if it is not nil, holds the strings that Schema and Calls leave free (no
 	// enum, const, pattern, format or maxLength, a minLength of 1 at most) to pieces of
 	// these texts, as [grammar.Source] cuts them. Texts that hold no piece, or are longer
-	// than [grammar.MaxSource] together, are as none.
+	// than [grammar.MaxSource] together, are as none. A model with [Info].Verbatim writes
+	// them in the texts' own tokens ([grammar.Vocab.TokenSource]).
 	Verbatim []string
 	// Calls, if set, makes sure that the answer's tool calls are calls of Tools with
 	// arguments that satisfy their schemas. With Schema, the answer is calls or JSON;

@@ -39,7 +39,11 @@ func (m *Model) newGuide(all []*program, texts []string, thinks bool) *guide {
 	g := &guide{m: m, bits: make([]uint64, words), other: make([]uint64, words), endThought: -1}
 	var src *grammar.Source
 	if len(texts) > 0 && slices.ContainsFunc(all, func(p *program) bool { return p.Verbatim() }) {
-		src = grammar.NewSource(texts)
+		if m.info.Verbatim { // it has learned to choose among their own tokens
+			src = m.grammars.vocab().TokenSource(texts)
+		} else {
+			src = grammar.NewSource(texts)
+		}
 	}
 	for _, p := range all {
 		g.paths = append(g.paths, path{p, p.NewMatcherOf(src)})

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ai/sluice/runtime/chat"
 	"github.com/sluice-ai/sluice/runtime/sample"
 	"github.com/sluice-ai/sluice/runtime/synth"
+	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
 
 // Whatever the weights, free strings are pieces of the texts, in JSON and in calls,
@@ -61,6 +62,56 @@ func TestVerbatim(t *testing.T) {
 		text, _, _ := generate(t, m, Request{Prompt: []int32{1, 50}, MaxTokens: 40, Schema: json.RawMessage(`{"type":"string"}`), Verbatim: none, Sampling: sample.Config{Temperature: 1, Seed: 1}})
 		if len(text) < 5 || strings.Contains(joined, text[1:5]) {
 			t.Errorf("%q: strings are not free without texts", text)
+		}
+	}
+}
+
+// A model that says sluice.verbatim writes pieces in the tokens of their texts, another
+// in any; guessed and forced tokens make no difference.
+func TestVerbatimTokens(t *testing.T) {
+	const text = "Our people know the water system; other people know the number of every small school."
+	own := map[int32]bool{}
+	schema := json.RawMessage(`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}},"required":["a","b"]}`)
+	for _, flagged := range []bool{true, false} {
+		var b bytes.Buffer
+		if err := synth.Write(&b, synth.Config{Size: "tiny", Type: "f32", Seed: 1, Verbatim: flagged}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var models []*Model
+		for _, o := range []Options{{Threads: 1}, {Threads: 1, DisableDrafts: true}} {
+			m, err := OpenBytes("tiny", b.Bytes(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = m.Close() })
+			models = append(models, m)
+		}
+		for _, id := range models[0].tok.Encode(nil, text, tokenizer.Options{}) {
+			own[id] = true
+		}
+		others, spaced := 0, 0
+		for seed := range uint64(12) {
+			r := Request{Prompt: []int32{1, 50}, MaxTokens: 300, Schema: schema, Verbatim: []string{text}, Sampling: sample.Config{Temperature: 1, Seed: seed}}
+			answer, _, res := generate(t, models[0], r)
+			var f struct{ A, B string }
+			if err := json.Unmarshal([]byte(answer), &f); err != nil || res.Invalid != nil || !strings.Contains(text, f.A) || !strings.Contains(text, f.B) {
+				t.Fatalf("%q: %v, %+v", answer, err, res)
+			}
+			if again, _, _ := generate(t, models[1], r); again != answer {
+				t.Errorf("with guessed tokens %q, without %q", answer, again)
+			}
+			r.Logprobs = true
+			_, tokens, _ := generate(t, models[0], r)
+			for _, id := range tokens {
+				if len(id.Bytes) > 0 && id.Bytes[0] == ' ' && strings.Contains(text, string(id.Bytes)) {
+					if spaced++; !own[id.ID] && len(id.Bytes) > 1 {
+						others++
+					}
+				}
+			}
+		}
+		if spaced == 0 || flagged == (others > 0) {
+			t.Errorf("flagged %v: of %d tokens that begin with a space %d are not the text's", flagged, spaced, others)
 		}
 	}
 }

@@ -174,6 +174,7 @@ type Matcher struct {
 	now  config
 	next config
 	over bool
+	bits []uint64 // scratch of anyToken
 }
 
 // Verbatim reports whether p has strings that a [Source] holds to its texts.
@@ -185,7 +186,8 @@ func (p *Program) Verbatim() bool {
 func (p *Program) NewMatcher() *Matcher { return p.NewMatcherOf(nil) }
 
 // NewMatcherOf returns a Matcher at the beginning of an answer whose verbatim
-// strings are pieces of src; if that is nil, they are free.
+// strings are pieces of src; if that is nil, they are free. A [Vocab.TokenSource] is
+// of the Vocab that p was bound to.
 func (p *Program) NewMatcherOf(src *Source) *Matcher {
 	p.mu.Lock()
 	s := p.space
@@ -200,7 +202,7 @@ func (p *Program) NewMatcherOf(src *Source) *Matcher {
 	defer s.mu.Unlock()
 	m := &Matcher{p: p, s: s}
 	if src != nil {
-		m.src = &copying{src, map[span]*copied{}}
+		m.src = &copying{Source: src, wide: map[span]*copied{}}
 	}
 	start := s.intern(frameKey{node: p.g.start, rep: -1})
 	s.close(start)
@@ -222,7 +224,7 @@ func (m *Matcher) lock() {
 }
 
 func (m *Matcher) unlock() {
-	m.s.src = nil
+	m.s.src, m.s.own = nil, false
 	m.s.mu.Unlock()
 }
 
@@ -236,14 +238,26 @@ func (m *Matcher) Mask(bits []uint64) {
 	}
 	m.lock()
 	defer m.unlock()
-	for i := range m.now.threads {
-		t := &m.now.threads[i]
+	m.s.own = m.owns()
+	if m.mask(bits, &m.now); m.s.own && empties(bits) {
+		m.s.own = false
+		m.mask(bits, &m.now)
+	}
+}
+
+// owns reports whether verbatim strings are written in their texts' own tokens.
+func (m *Matcher) owns() bool { return m.src != nil && m.src.own != nil }
+
+// mask sets bits to the tokens that may follow c.
+func (m *Matcher) mask(bits []uint64, c *config) {
+	for i := range c.threads {
+		t := &c.threads[i]
 		m.s.thread(bits, t, m.p.masks[m.p.g.dfa[t.term]])
 	}
-	for _, s := range m.now.specials {
+	for _, s := range c.specials {
 		set(bits, m.p.specials[s.token:s.token+1])
 	}
-	if m.now.end {
+	if c.end {
 		set(bits, m.p.v.eogs)
 	}
 }
@@ -269,6 +283,9 @@ func (m *Matcher) Accept(id int32) error {
 	}
 	if id < 0 || int(id) >= m.p.v.rows || !isText(m.p.v.tok, id) {
 		return ErrNotAllowed
+	}
+	if m.owns() {
+		return m.acceptOwn(id)
 	}
 	return m.read(m.p.v.tok.Piece(id))
 }
@@ -338,13 +355,15 @@ const maxForced = 4 << 10
 // tokenizer cuts the whole run. A token at the end of the run is left to the
 // model if the vocabulary has a longer one that begins with the same bytes and
 // that the grammar allows: after {"a": the model may prefer a token that holds
-// the next quote as well.
+// the next quote as well. Inside strings of a [Vocab.TokenSource] it is tokens that
+// are forced: where only one is allowed, that one.
 func (m *Matcher) Forced() []int32 {
 	if m.over {
 		return nil
 	}
 	m.lock()
 	defer m.unlock()
+	m.s.own = m.owns()
 	var out []int32
 	var run strings.Builder
 	var from, to config
@@ -352,11 +371,30 @@ func (m *Matcher) Forced() []int32 {
 	for n := 0; n < maxForced; n++ {
 		if len(from.threads) == 0 && len(from.specials) == 1 && !from.end {
 			s := from.specials[0]
-			out = append(m.tokens(out, run.String(), nil), m.p.specials[s.token])
+			out, _ = m.tokens(out, run.String(), nil)
+			out = append(out, m.p.specials[s.token])
 			run.Reset()
 			m.s.close(s.after)
 			from.reset()
 			from.join(&s.after.config)
+			continue
+		}
+		if m.s.own && m.s.midCopy(&from) {
+			var whole bool
+			if out, whole = m.tokens(out, run.String(), &from); !whole {
+				return out
+			}
+			run.Reset()
+			id, ok := m.onlyToken(&from)
+			if !ok {
+				return out
+			}
+			next, err := m.s.follow(from.threads, id)
+			if err != nil {
+				return out
+			}
+			out, from = append(out, id), next
+			n += len(m.p.v.tok.Piece(id)) - 1
 			continue
 		}
 		b, ok := m.onlyByte(&from)
@@ -367,7 +405,8 @@ func (m *Matcher) Forced() []int32 {
 		m.s.step(from.threads, b, &to)
 		from, to = to, from
 	}
-	return m.tokens(out, run.String(), &from)
+	out, _ = m.tokens(out, run.String(), &from)
+	return out
 }
 
 // onlyByte returns the byte that must follow in c.
@@ -406,25 +445,25 @@ func (m *Matcher) onlyByte(c *config) (byte, bool) {
 }
 
 // tokens appends the tokens of run that are sure, given what follows it; nil is
-// a special token.
-func (m *Matcher) tokens(dst []int32, run string, then *config) []int32 {
+// a special token. It reports whether they are the whole run.
+func (m *Matcher) tokens(dst []int32, run string, then *config) ([]int32, bool) {
 	if run == "" {
-		return dst
+		return dst, true
 	}
 	v := m.p.v
 	ids := v.tok.Encode(nil, run, tokenizer.Options{})
 	at := 0
 	for _, id := range ids {
 		if !isText(v.tok, id) || !strings.HasPrefix(run[at:], string(v.tok.Piece(id))) {
-			return dst
+			return dst, false
 		}
 		if then != nil && m.extendable(run[at:], then) {
-			return dst
+			return dst, false
 		}
 		dst = append(dst, id)
 		at += len(v.tok.Piece(id))
 	}
-	return dst
+	return dst, true
 }
 
 // extendable reports whether some token is s and more that c allows.

@@ -26,6 +26,7 @@ type Source struct {
 	text   []byte
 	begins []int32  // where a piece may begin, in the order of the bytes that follow
 	ends   []uint64 // bit i%64 of word i/64: whether a piece may end before text[i]
+	own    *owned   // nil if it is no TokenSource
 }
 
 // MaxSource is how many bytes of texts a Source may hold.
@@ -220,13 +221,16 @@ func (s *Source) next(p span, b byte) (span, bool) {
 	return span{lo, s.upper(span{lo, p.hi, p.depth}, b), p.depth + 1}, true
 }
 
+// mayEnd reports whether a piece may end before place at.
+func (s *Source) mayEnd(at int32) bool { return s.ends[at/64]>>(at%64)&1 != 0 }
+
 // done reports whether a piece may end after p.
 func (s *Source) done(p span) bool {
 	if p.depth == 0 {
 		return false
 	}
 	for _, b := range s.begins[p.lo:p.hi] {
-		if at := b + p.depth; s.ends[at/64]>>(at%64)&1 != 0 {
+		if s.mayEnd(b + p.depth) {
 			return true
 		}
 	}

@@ -123,6 +123,7 @@ type space struct {
 
 	src   *copying // of the Matcher that holds the lock; nil if it has none
 	asked bool     // some step came to a verbatim terminal: what it led to depends on src
+	own   bool     // steps are those of one token: none goes on inside a verbatim string, see TokenSource
 }
 
 func newSpace(g *Grammar) *space { return &space{g: g, frames: map[frameKey]*frame{}} }

@@ -9,6 +9,13 @@ package grammar
 type copying struct {
 	*Source
 	wide map[span]*copied // of spans that many tokens can follow; depth is -1 before the quote
+
+	last   *copied // of span lastOf, the last that was asked for
+	lastOf span
+
+	seen   []uint32 // of each of own.sets and 1 more, the turn in which it came up
+	turn   uint32
+	others []int32 // scratch: places that have no own token
 }
 
 const (
@@ -33,7 +40,7 @@ func (s *space) copies(t *thread, b byte, out *config) bool {
 	ok := false
 	if t.x == 0 {
 		p, ok = s.src.all(), b == '"'
-	} else if p, ok = s.src.next(t.span(), b); !ok {
+	} else if p, ok = s.src.next(t.span(), b); !ok || s.own {
 		// Quotes in the text are spelled \", so that this is the string's own.
 		if b != '"' || !s.src.done(t.span()) {
 			return false
@@ -60,22 +67,7 @@ func (s *space) onlyCopied(t *thread) (byte, bool) {
 
 // verbatim adds the tokens that t, which is inside a verbatim terminal, can read.
 func (w *maskWalk) verbatim(dst []uint64, t *thread) {
-	p := t.span()
-	c, ok := w.src.wide[p]
-	if !ok {
-		c = &copied{}
-		if t.x > 0 {
-			w.pieces(0, p, c)
-		} else if quote := w.v.trie.first['"']; quote >= 0 {
-			if id := w.v.trie.tok[quote]; id >= 0 {
-				c.ids = append(c.ids, id)
-			}
-			w.pieces(quote, w.src.all(), c)
-		}
-		if (t.x == 0 || p.hi-p.lo >= wideFrom) && len(w.src.wide) < maxWide {
-			w.src.wide[p] = c
-		}
-	}
+	c := w.through(t)
 	set(dst, c.ids)
 	if len(c.exits) == 0 {
 		return
@@ -91,10 +83,45 @@ func (w *maskWalk) verbatim(dst []uint64, t *thread) {
 	set(dst, w.out)
 }
 
-// pieces goes through the trie below node and the places of p together, both of
-// which are in the order of their bytes.
-func (w *maskWalk) pieces(node int32, p span, c *copied) {
-	tr, src := &w.v.trie, w.src
+// through returns what t, which is inside a verbatim terminal, lets through.
+func (w *maskWalk) through(t *thread) *copied {
+	p, keep := t.span(), w.own == (w.src.own != nil)
+	if keep {
+		if w.src.last != nil && w.src.lastOf == p {
+			return w.src.last
+		}
+		if c, ok := w.src.wide[p]; ok {
+			return c
+		}
+	}
+	c := &copied{}
+	quote := w.v.trie.first['"']
+	switch {
+	case t.x > 0 && w.own:
+		w.owned(p, c)
+	case t.x > 0:
+		w.pieces(w.src.Source, 0, p, c)
+	case quote >= 0:
+		if id := w.v.trie.tok[quote]; id >= 0 {
+			c.ids = append(c.ids, id)
+		}
+		if !w.own {
+			w.pieces(w.src.Source, quote, w.src.all(), c)
+		}
+	}
+	if keep {
+		w.src.last, w.src.lastOf = c, p
+		if (t.x == 0 || p.hi-p.lo >= wideFrom) && len(w.src.wide) < maxWide {
+			w.src.wide[p] = c
+		}
+	}
+	return c
+}
+
+// pieces goes through the trie below node and the places of p in src together, both
+// of which are in the order of their bytes.
+func (w *maskWalk) pieces(src *Source, node int32, p span, c *copied) {
+	tr := &w.v.trie
 	left := p
 	for n := node + 1; n < tr.end[node]; n = tr.end[n] {
 		b := tr.char[n]
@@ -109,7 +136,7 @@ func (w *maskWalk) pieces(node int32, p span, c *copied) {
 				c.ids = append(c.ids, id)
 			}
 			if !tr.leaf(n) {
-				w.pieces(n, below, c)
+				w.pieces(src, n, below, c)
 			}
 		case b == '"' && src.done(p):
 			c.exits = append(c.exits, n)
