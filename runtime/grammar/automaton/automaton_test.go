@@ -2,12 +2,15 @@ package automaton
 
 import (
 	"encoding/json"
+	"errors"
 	"math/big"
 	"math/rand/v2"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRegex(t *testing.T) {
@@ -62,6 +65,40 @@ func TestRegexRefuses(t *testing.T) {
 	}
 	if _, err := Regex(`(?:a|b)*a(?:a|b){20}`); err == nil {
 		t.Error("a pattern of a million states was made")
+	}
+}
+
+// What a short pattern is blown up to costs neither time nor memory.
+func TestRegexBounded(t *testing.T) {
+	for name, p := range map[string]string{
+		"instructions": strings.Repeat(`(?:a?|b){900}|`, 600) + "a",
+		"nested":       strings.Repeat(`(?:(?:a?b?){30}){30}|`, 600) + "a",
+		"classes":      strings.Repeat(`\pL{900}`, 40),
+		"many-classes": func() (p string) {
+			for r := rune(0x4e00); len(p) < 40_000; r++ {
+				p += `[\pL` + string(r+1000) + "-" + string(r+0x5000) + "]"
+			}
+			return p
+		}(),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		clock := time.Now()
+		_, err := Search(p, nil)
+		took := time.Since(clock)
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; !errors.Is(err, ErrTooLarge) || n > 64 || took > 5*time.Second {
+			t.Errorf("%s: %v, %v and %d MiB for %d bytes", name, err, took, n, len(p))
+		}
+	}
+	work := maxWork
+	for _, p := range []string{`^.{1,1000}$`, `^[\p{L}\p{N} ]{0,200}$`, `^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.|$)){4}$`} {
+		if _, err := Search(p, &work); err != nil {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+	if used := maxWork - work; used > maxWork/20 {
+		t.Errorf("usual patterns take %d of the work", used)
 	}
 }
 

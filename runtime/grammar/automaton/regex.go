@@ -39,6 +39,10 @@ func regex(pattern string, search bool, work *int) (*Language, error) {
 	if err := supported(tree); err != nil {
 		return nil, err
 	}
+	size := Instructions(tree)
+	if *work -= compiling * size; size > maxInstructions || *work < 0 {
+		return nil, ErrTooLarge
+	}
 	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil {
 		return nil, fmt.Errorf("the pattern is not supported: %w", err)
@@ -46,6 +50,27 @@ func regex(pattern string, search bool, work *int) (*Language, error) {
 	p := &subsets{prog: prog, search: search, mark: make([]int, len(prog.Inst)), most: *work}
 	defer func() { *work -= p.work }()
 	return p.language()
+}
+
+const (
+	maxInstructions = 1 << 16 // of one program: more would hardly fit in maxStates
+	compiling       = 16      // what making one takes, in instructions looked at
+)
+
+// Instructions returns about how many instructions the program of re has, which
+// repetitions make many more than its text has bytes.
+func Instructions(re *syntax.Regexp) int {
+	n := max(1, len(re.Rune))
+	if re.Op == syntax.OpCharClass {
+		n = 1
+	}
+	for _, sub := range re.Sub {
+		n += 1 + Instructions(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(1, re.Min+1, re.Max)
+	}
+	return n
 }
 
 // fromECMA rewrites the escapes that JavaScript has and RE2 has not.
@@ -277,10 +302,29 @@ func (p *subsets) accepts(set []uint32, first bool) bool {
 func (p *subsets) classes(l *Language) []rune {
 	var starts []rune
 	var reads []*syntax.Inst
+	seen := map[*rune]bool{} // rounds of a repetition share their runes
 	for i := range p.prog.Inst {
 		in := &p.prog.Inst[i]
+		p.work++
 		switch in.Op {
-		case syntax.InstRuneAny:
+		case syntax.InstRuneAny, syntax.InstRuneAnyNotNL, syntax.InstRune, syntax.InstRune1:
+		default:
+			continue
+		}
+		if len(in.Rune) > 0 {
+			if seen[&in.Rune[0]] {
+				continue
+			}
+			seen[&in.Rune[0]] = true
+		}
+		if p.work += len(reads) * (1 + len(in.Rune)/8); p.work > p.most {
+			return nil
+		}
+		if slices.ContainsFunc(reads, func(o *syntax.Inst) bool { return o.Op == in.Op && o.Arg == in.Arg && slices.Equal(o.Rune, in.Rune) }) {
+			continue
+		}
+		reads = append(reads, in)
+		switch in.Op {
 		case syntax.InstRuneAnyNotNL:
 			starts = append(starts, '\n', '\n'+1)
 		case syntax.InstRune, syntax.InstRune1:
@@ -297,14 +341,6 @@ func (p *subsets) classes(l *Language) []rune {
 			for j := 0; j+1 < len(in.Rune); j += 2 {
 				starts = append(starts, in.Rune[j], in.Rune[j+1]+1)
 			}
-		default:
-			continue
-		}
-		if !slices.ContainsFunc(reads, func(o *syntax.Inst) bool { return o.Op == in.Op && o.Arg == in.Arg && slices.Equal(o.Rune, in.Rune) }) {
-			reads = append(reads, in)
-		}
-		if p.work += len(reads); p.work > p.most {
-			return nil
 		}
 	}
 	var segments int
