@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/sluice-ai/sluice/runtime/grammar"
+	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
 	"github.com/sluice-ai/sluice/runtime/grammar/jsonschema"
 	"github.com/sluice-ai/sluice/runtime/tokenizer"
 )
@@ -21,20 +23,30 @@ type Form struct {
 	choices *Schema // of the text as a JSON string; nil where the texts are not listed
 }
 
-// maxForm bounds an expression or a grammar that is read, in bytes.
-const maxForm = 64 << 10
+const (
+	maxForm  = 64 << 10 // of an expression or a grammar that is read, in bytes, and of an expression's instructions
+	maxMatch = 1 << 26  // of a match: the bytes of the text times the expression's instructions; a second or so
+)
 
-// Regex returns the texts that a regular expression, in RE2's syntax, matches as a whole.
-// What breaks it breaks "regex".
+// Regex returns the texts that a regular expression, in RE2's syntax, matches as a whole;
+// texts that would take it too long are among them. What breaks it breaks "regex".
 func Regex(expr string) (*Form, error) {
 	if len(expr) > maxForm {
 		return nil, errTooLong
 	}
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil, errUnread
+	}
+	size := automaton.Instructions(tree)
+	if size > maxForm {
+		return nil, errTooLong
+	}
 	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
 	if err != nil {
-		return nil, errors.New("the expression cannot be read") // the cause repeats it
+		return nil, errUnread
 	}
-	return &Form{keyword: "regex", has: re.MatchString}, nil
+	return &Form{keyword: "regex", has: func(s string) bool { return len(s) > maxMatch/size || re.MatchString(s) }}, nil
 }
 
 // Choice returns the given texts. What breaks it breaks "choice".
@@ -64,7 +76,10 @@ func GBNF(text string) (*Form, error) {
 	return &Form{keyword: "grammar", has: func(s string) bool { return inGrammar(text, s) }}, nil
 }
 
-var errTooLong = fmt.Errorf("more than %d bytes", maxForm)
+var (
+	errTooLong = fmt.Errorf("more than %d bytes or instructions", maxForm)
+	errUnread  = errors.New("the expression cannot be read") // the cause would repeat it
+)
 
 // inGrammar reports whether s is a text of a grammar, as far as that can be told: also
 // when s can be read in too many ways at once.

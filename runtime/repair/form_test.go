@@ -2,8 +2,10 @@ package repair
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestForm(t *testing.T) {
@@ -54,10 +56,34 @@ func TestForm(t *testing.T) {
 	}
 	long := strings.Repeat("a", maxForm+1)
 	for name, read := range map[string]func(string) (*Form, error){"regex": Regex, "grammar": GBNF} {
-		for _, text := range []string{long, "(?=secret)("} {
+		for _, text := range []string{long, "(?=secret)(", "a)|(?:b"} {
 			if _, err := read(text); err == nil || strings.Contains(err.Error(), "(?=secret)") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	}
+}
+
+// What a short expression is blown up to, or a long text, takes neither time nor memory.
+func TestFormBounded(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	clock := time.Now()
+	if _, err := Regex(strings.Repeat(`(?:a?|b){900}|`, 600) + "a"); !errors.Is(err, errTooLong) {
+		t.Errorf("a large expression: %v", err)
+	}
+	f, err := Regex(strings.Repeat(`(?:a?|b){900}|`, 8) + "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Check(strings.Repeat("a", 800)) != nil || f.Check(strings.Repeat("a", 1000)) == nil {
+		t.Error("a text of bearable length is not checked")
+	}
+	if err := f.Check(strings.Repeat("a", 1<<20)); err != nil {
+		t.Errorf("a text that takes too long: %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if n, took := (after.TotalAlloc-before.TotalAlloc)>>20, time.Since(clock); n > 100 || took > 10*time.Second {
+		t.Errorf("%d MiB in %v", n, took)
 	}
 }
