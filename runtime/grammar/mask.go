@@ -301,7 +301,7 @@ func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 	if !ok {
 		w.asked = false
 		w.tails(t, m)
-		if w.asked && w.src != nil {
+		if w.asked && w.src != nil || w.spent() {
 			set(dst, w.out)
 			return
 		}
@@ -356,7 +356,7 @@ func (w *maskWalk) tail(ts *tails, node int32, after *frame, in []thread, depth 
 	for len(w.level) <= depth {
 		w.level = append(w.level, config{})
 	}
-	for c := ts.nodes[node].child; c > 0; c = ts.nodes[c].next {
+	for c := ts.nodes[node].child; c > 0 && !w.spent(); c = ts.nodes[c].next {
 		n := &ts.nodes[c]
 		if after != nil && after.first[n.char>>6]>>(n.char&63)&1 == 0 {
 			continue
@@ -446,7 +446,7 @@ func (w *maskWalk) children(node int32, after *frame, in []thread, depth int) {
 	for len(w.level) <= depth {
 		w.level = append(w.level, config{})
 	}
-	for c := node + 1; c < tr.end[node]; c = tr.end[c] {
+	for c := node + 1; c < tr.end[node] && !w.spent(); c = tr.end[c] {
 		b := tr.char[c]
 		if after != nil && after.first[b>>6]>>(b&63)&1 == 0 {
 			continue

@@ -26,8 +26,7 @@ type Program struct {
 
 	room atomic.Int64 // see masks
 
-	mu    sync.Mutex
-	space *sharedSpace
+	space atomic.Pointer[sharedSpace] // of new Matchers
 }
 
 // A sharedSpace is a space with its lock. Matchers of one Program share it.
@@ -54,10 +53,11 @@ const (
 	maxFrames = 1 << 14
 )
 
-// Bind prepares g for v. It fails if v lacks a special token that g names.
+// Bind prepares g for v. It fails if v lacks a special token that g names, and with
+// [ErrTooLarge] if a text of g can begin in too many ways at once.
 func (v *Vocab) Bind(g *Grammar) (*Program, error) {
 	p := &Program{v: v, g: g, size: g.bytes()}
-	p.space = p.newSpace()
+	p.space.Store(p.newSpace())
 	p.room.Store(maxMaskBytes)
 	for _, s := range g.specials {
 		id, ok := v.tok.ID(s)
@@ -71,6 +71,9 @@ func (v *Vocab) Bind(g *Grammar) (*Program, error) {
 		m := v.masksOf(d, &p.room)
 		p.masks = append(p.masks, m)
 		v.prepare(m, &budget)
+	}
+	if p.space.Load().start().over {
+		return nil, ErrTooLarge
 	}
 	p.warm()
 	return p, nil
@@ -115,12 +118,12 @@ func (v *Vocab) Prepare() {
 // warm follows the grammar from its start, breadth first, and finds in advance
 // what the exits of the masks on the way let through.
 func (p *Program) warm() {
-	s := p.space
-	queue := []*frame{s.intern(frameKey{node: p.g.start, rep: -1})}
+	s := p.space.Load()
+	queue := []*frame{s.start()}
 	seen := map[*frame]bool{queue[0]: true}
 	scratch := make([]uint64, p.v.Words())
 	left, threads := warmExtras, warmThreads
-	for i := 0; i < len(queue) && i < warmFrames && threads > 0; i++ {
+	for i := 0; i < len(queue) && i < warmFrames && threads > 0 && !s.spent(); i++ {
 		f := queue[i]
 		s.close(f)
 		threads -= len(f.threads)
@@ -189,24 +192,20 @@ func (p *Program) NewMatcher() *Matcher { return p.NewMatcherOf(nil) }
 // strings are pieces of src; if that is nil, they are free. A [Vocab.TokenSource] is
 // of the Vocab that p was bound to.
 func (p *Program) NewMatcherOf(src *Source) *Matcher {
-	p.mu.Lock()
-	s := p.space
+	s := p.space.Load()
 	s.mu.Lock()
-	if len(s.frames) > maxFrames || s.kept > maxExtras {
+	if len(s.frames) > maxFrames || s.kept > maxExtras || s.bytes.Load() > maxSpace/2 {
 		s.mu.Unlock()
-		s = p.newSpace()
-		p.space = s
+		p.space.CompareAndSwap(s, p.newSpace())
+		s = p.space.Load()
 		s.mu.Lock()
 	}
-	p.mu.Unlock()
 	defer s.mu.Unlock()
 	m := &Matcher{p: p, s: s}
 	if src != nil {
 		m.src = &copying{Source: src, wide: map[span]*copied{}}
 	}
-	start := s.intern(frameKey{node: p.g.start, rep: -1})
-	s.close(start)
-	m.now.join(&start.config)
+	m.now.join(&s.start().config)
 	return m
 }
 
@@ -220,7 +219,7 @@ func (m *Matcher) Clone() *Matcher {
 // lock takes the space for m, and unlock gives it back.
 func (m *Matcher) lock() {
 	m.s.mu.Lock()
-	m.s.src = m.src
+	m.s.src, m.s.work = m.src, 0
 }
 
 func (m *Matcher) unlock() {
@@ -230,7 +229,8 @@ func (m *Matcher) unlock() {
 
 // Mask sets bits, of [Vocab.Words] words, to the tokens that may come next: bit
 // i%64 of word i/64 is token i. Tokens that end a generation are set if the text
-// may end here. After the end, nothing is set.
+// may end here. After the end, nothing is set, nor where it would take too long to
+// find what may come.
 func (m *Matcher) Mask(bits []uint64) {
 	clear(bits)
 	if m.over {
@@ -242,6 +242,9 @@ func (m *Matcher) Mask(bits []uint64) {
 	if m.mask(bits, &m.now); m.s.own && empties(bits) {
 		m.s.own = false
 		m.mask(bits, &m.now)
+	}
+	if m.s.spent() {
+		clear(bits)
 	}
 }
 
@@ -264,7 +267,7 @@ func (m *Matcher) mask(bits []uint64, c *config) {
 
 // Accept moves on by one token. It fails with [ErrNotAllowed], and changes
 // nothing, if the token is not in the mask; with [ErrTooLarge] if the text so far
-// can be read in too many ways at once.
+// can be read in too many ways at once, or answers like it have taken too much memory.
 func (m *Matcher) Accept(id int32) error {
 	if m.over {
 		return ErrNotAllowed
@@ -298,8 +301,11 @@ func (m *Matcher) acceptSpecial(id int32) error {
 			m.next.join(&s.after.config)
 		}
 	}
-	if m.next.dead() {
+	switch {
+	case m.next.dead():
 		return ErrNotAllowed
+	case m.next.over:
+		return ErrTooLarge
 	}
 	m.now, m.next = m.next, m.now
 	return nil
@@ -314,7 +320,7 @@ func (m *Matcher) read(text []byte) error {
 		switch {
 		case to.dead():
 			return ErrNotAllowed
-		case to.over:
+		case to.over || m.s.spent():
 			return ErrTooLarge
 		}
 		from, to = to, from
@@ -326,7 +332,8 @@ func (m *Matcher) read(text []byte) error {
 }
 
 // AcceptText moves on by text, whatever its tokens. It fails with
-// [ErrNotAllowed], and changes nothing, if text is not in the language.
+// [ErrNotAllowed], and changes nothing, if text is not in the language, and with
+// [ErrTooLarge] also if reading it takes too long.
 func (m *Matcher) AcceptText(text string) error {
 	if m.over {
 		return ErrNotAllowed
@@ -368,7 +375,7 @@ func (m *Matcher) Forced() []int32 {
 	var run strings.Builder
 	var from, to config
 	from.join(&m.now)
-	for n := 0; n < maxForced; n++ {
+	for n := 0; n < maxForced && !m.s.spent(); n++ {
 		if len(from.threads) == 0 && len(from.specials) == 1 && !from.end {
 			s := from.specials[0]
 			out, _ = m.tokens(out, run.String(), nil)

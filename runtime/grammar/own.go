@@ -190,7 +190,7 @@ func (w *maskWalk) follow(in []thread, id int32) (config, error) {
 	from.threads = append(from.threads, in...)
 	for _, b := range piece {
 		w.step(from.threads, b, &to)
-		if from, to = to, from; from.over {
+		if from, to = to, from; from.over || w.spent() {
 			return config{}, ErrTooLarge
 		}
 	}
@@ -241,7 +241,7 @@ func (m *Matcher) acceptOwn(id int32) error {
 		return err
 	}
 	after := m.now
-	if m.now, m.s.own = before, true; m.anyToken(&before) {
+	if m.now, m.s.own = before, true; m.anyToken(&before) || m.s.spent() {
 		return err
 	}
 	m.now = after
@@ -265,7 +265,7 @@ func empties(mask []uint64) bool {
 // onlyToken returns the token of text that must follow in c, and whether there is
 // just one.
 func (m *Matcher) onlyToken(c *config) (int32, bool) {
-	if c.end || len(c.specials) > 0 || !m.anyToken(c) {
+	if c.end || len(c.specials) > 0 || !m.anyToken(c) || m.s.spent() {
 		return 0, false
 	}
 	only := int32(-1)

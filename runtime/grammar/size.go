@@ -3,10 +3,7 @@ package grammar
 // Bytes returns about how many bytes p takes: its grammar, and what it has learnt of the
 // vocabulary so far. What all programs of a Vocab share is not counted.
 func (p *Program) Bytes() int64 {
-	p.mu.Lock()
-	space := p.space
-	p.mu.Unlock()
-	return p.size + maxMaskBytes - p.room.Load() + space.bytes.Load()
+	return p.size + maxMaskBytes - p.room.Load() + p.space.Load().bytes.Load()
 }
 
 // About what these take, in bytes, their places in maps included.

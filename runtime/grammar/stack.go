@@ -30,7 +30,7 @@ type config struct {
 	end      bool
 
 	seen map[thread]struct{} // of threads, once they are many
-	over bool                // there were more than maxThreads
+	over bool                // there were more than maxThreads, or it took more than maxVisits to find them
 }
 
 func (c *config) reset() {
@@ -62,6 +62,13 @@ const (
 	// Accept fails where there are more.
 	maxThreads = 4096
 	few        = 32 // threads that are compared one by one
+	// maxVisits bounds the places that are looked at to find what follows one frame.
+	maxVisits = 1 << 16
+	// maxWork bounds what one call of a Matcher does: bytes read by threads, and places
+	// looked at. It takes a second or so.
+	maxWork = 1 << 23
+	// maxSpace is how many bytes a space may take: Matchers do not go on beyond.
+	maxSpace = 128 << 20
 )
 
 func (c *config) add(t thread) {
@@ -122,11 +129,15 @@ type space struct {
 	bytes  atomic.Int64 // about what frames and their extras take
 
 	src   *copying // of the Matcher that holds the lock; nil if it has none
+	work  int      // done since a Matcher took the lock, see maxWork
 	asked bool     // some step came to a verbatim terminal: what it led to depends on src
 	own   bool     // steps are those of one token: none goes on inside a verbatim string, see TokenSource
 }
 
 func newSpace(g *Grammar) *space { return &space{g: g, frames: map[frameKey]*frame{}} }
+
+// spent reports whether what is being done takes too much time or memory.
+func (s *space) spent() bool { return s.work > maxWork || s.bytes.Load() > maxSpace }
 
 func (s *space) intern(k frameKey) *frame {
 	if f, ok := s.frames[k]; ok {
@@ -138,6 +149,13 @@ func (s *space) intern(k frameKey) *frame {
 	}
 	s.frames[k] = f
 	s.bytes.Add(frameBytes)
+	return f
+}
+
+// start returns the frame of the whole grammar.
+func (s *space) start() *frame {
+	f := s.intern(frameKey{node: s.g.start, rep: -1})
+	s.close(f)
 	return f
 }
 
@@ -169,6 +187,7 @@ func (s *space) close(f *frame) {
 type expander struct {
 	*space
 	into *frame
+	n    int // places looked at
 	seen []visited
 	many map[visited]struct{} // seen, once it is long
 }
@@ -178,7 +197,13 @@ type visited struct {
 	parent *frame
 }
 
+// visit reports whether v is to be looked at: it has not been, and there is room for more.
 func (e *expander) visit(v visited) bool {
+	e.work++
+	if e.n++; e.into.over || e.n > maxVisits {
+		e.into.over = true
+		return false
+	}
 	if e.many != nil {
 		if _, ok := e.many[v]; ok {
 			return false
@@ -277,6 +302,7 @@ func (e *expander) at(n Node, parent *frame) {
 
 // step reads byte b: it sets out to what the threads in become.
 func (s *space) step(in []thread, b byte, out *config) {
+	s.work += len(in)
 	out.reset()
 	for i := range in {
 		s.stepThread(&in[i], b, out)
