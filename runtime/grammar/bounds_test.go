@@ -93,3 +93,17 @@ func TestHostileMask(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Rules that are costly to make automata of share one budget.
+func TestHostileRules(t *testing.T) {
+	var root, rules strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&root, "| r%d ", i)
+		fmt.Fprintf(&rules, "r%d ::= [ab]* \"a\" [ab]{1%02d,199}\n", i, i%100)
+	}
+	clock := time.Now()
+	_, err := grammar.GBNF("root ::= \"y\"" + root.String() + "\n" + rules.String())
+	if took := time.Since(clock); took > 10*time.Second || !errors.Is(err, grammar.ErrTooLarge) {
+		t.Errorf("%v, after %v", err, took)
+	}
+}

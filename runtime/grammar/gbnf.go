@@ -22,7 +22,7 @@ func GBNF(text string) (*Grammar, error) {
 	if !ok {
 		return nil, fmt.Errorf("the grammar has no rule called root")
 	}
-	w := &gbnfWriter{gbnf: p, b: NewBuilder(), starts: map[string]Node{}, regular: map[string]*string{}}
+	w := &gbnfWriter{gbnf: p, b: NewBuilder(), work: automaton.MaxWork, starts: map[string]Node{}, regular: map[string]*string{}}
 	start, end := w.b.Node(), w.b.Node()
 	w.b.Final(end)
 	w.starts["root"] = start
@@ -321,6 +321,7 @@ type gbnfWriter struct {
 	b       *Builder
 	starts  map[string]Node
 	todo    []string
+	work    int                // that may still go into automata
 	regular map[string]*string // of rules; nil while being found, and of those that are not
 	err     error
 }
@@ -376,7 +377,10 @@ func (w *gbnfWriter) read(e *gbnfExpr, from, to Node) bool {
 	if !ok {
 		return false
 	}
-	l, err := automaton.Regex(s)
+	l, err := automaton.Regex(s, &w.work)
+	if w.work < 0 {
+		w.err = ErrTooLarge
+	}
 	if err != nil {
 		return false // too large as one
 	}

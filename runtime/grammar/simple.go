@@ -10,7 +10,7 @@ import (
 // Regex returns the grammar of texts that pattern matches as a whole; see
 // [automaton.Regex] for what patterns may be.
 func Regex(pattern string) (*Grammar, error) {
-	l, err := automaton.Regex(pattern)
+	l, err := automaton.Regex(pattern, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -63,9 +63,9 @@ func Choice(texts []string) (*Form, error) {
 }
 
 // GBNF returns the texts of a grammar in llama.cpp's notation; those whose rules nest
-// deeper than [grammar.MaxDepth] are not among them. What breaks it breaks "grammar".
-// The grammar is read for each text: that takes less time than the text took to write,
-// and keeping it would take more memory than some requests are worth.
+// deeper than [grammar.MaxDepth] are not among them, those that take too long to read
+// are. What breaks it breaks "grammar". The grammar is read for each text, since keeping
+// it would take more memory than some requests are worth.
 func GBNF(text string) (*Form, error) {
 	if len(text) > maxForm {
 		return nil, errTooLong
@@ -82,7 +82,7 @@ var (
 )
 
 // inGrammar reports whether s is a text of a grammar, as far as that can be told: also
-// when s can be read in too many ways at once.
+// when s can be read in too many ways at once, or takes too long ([grammar.ErrTooLarge]).
 func inGrammar(text, s string) bool {
 	g, err := grammar.GBNF(text)
 	if err != nil {

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -85,5 +86,30 @@ func TestFormBounded(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if n, took := (after.TotalAlloc-before.TotalAlloc)>>20, time.Since(clock); n > 100 || took > 10*time.Second {
 		t.Errorf("%d MiB in %v", n, took)
+	}
+}
+
+// A grammar that is costly to follow is followed for a while.
+func TestGrammarBounded(t *testing.T) {
+	root, rules := `root ::= "y"`, `q ::= "x" | "(" q ")"`
+	for i := range 200 {
+		root += fmt.Sprintf(" | p%d", i)
+		rules += fmt.Sprintf("\np%d ::= q{0,%d}", i, 9999+i)
+	}
+	f, err := GBNF(root + "\n" + rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := time.Now()
+	for _, tt := range []struct {
+		text string
+		want bool
+	}{{strings.Repeat("x", 100), true}, {strings.Repeat("x", 100) + "!", false}, {strings.Repeat("x", 1<<20) + "!", true}} {
+		if got := f.Check(tt.text) == nil; got != tt.want {
+			t.Errorf("%d bytes: %v", len(tt.text), got)
+		}
+	}
+	if took := time.Since(clock); took > 20*time.Second {
+		t.Errorf("checked in %v", took)
 	}
 }

@@ -24,7 +24,7 @@ func TestRegex(t *testing.T) {
 			t.Errorf("Search(%q): %v", p, err)
 			continue
 		}
-		whole, _ := Regex(p)
+		whole, _ := Regex(p, nil)
 		want := regexp.MustCompile(fromECMA(p))
 		exact := regexp.MustCompile(`\A(?:` + fromECMA(p) + `)\z`)
 		raw, _ := whole.Raw()
@@ -63,7 +63,7 @@ func TestRegexRefuses(t *testing.T) {
 			t.Errorf("Search(%q) succeeded", p)
 		}
 	}
-	if _, err := Regex(`(?:a|b)*a(?:a|b){20}`); err == nil {
+	if _, err := Regex(`(?:a|b)*a(?:a|b){20}`, nil); err == nil {
 		t.Error("a pattern of a million states was made")
 	}
 }
@@ -91,13 +91,13 @@ func TestRegexBounded(t *testing.T) {
 			t.Errorf("%s: %v, %v and %d MiB for %d bytes", name, err, took, n, len(p))
 		}
 	}
-	work := maxWork
+	work := MaxWork
 	for _, p := range []string{`^.{1,1000}$`, `^[\p{L}\p{N} ]{0,200}$`, `^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.|$)){4}$`} {
 		if _, err := Search(p, &work); err != nil {
 			t.Errorf("%s: %v", p, err)
 		}
 	}
-	if used := maxWork - work; used > maxWork/20 {
+	if used := MaxWork - work; used > MaxWork/20 {
 		t.Errorf("usual patterns take %d of the work", used)
 	}
 }

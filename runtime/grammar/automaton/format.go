@@ -71,12 +71,12 @@ var formats = map[string]func() *Format{
 // format returns the format of texts that all patterns match.
 func format(pattern string, most int, also ...string) func() *Format {
 	return sync.OnceValue(func() *Format {
-		l, err := Regex(pattern)
+		l, err := Regex(pattern, nil)
 		if err != nil {
 			panic("automaton: a format: " + err.Error())
 		}
 		for _, p := range also {
-			more, err := Regex(p)
+			more, err := Regex(p, nil)
 			if err == nil {
 				l, err = l.Intersect(more)
 			}

@@ -11,24 +11,24 @@ import (
 )
 
 // Regex returns the language of texts that pattern, in RE2's syntax, matches as
-// a whole. Look-around, back references and word boundaries are refused.
-func Regex(pattern string) (*Language, error) {
-	work := maxWork
-	return regex(pattern, false, &work)
+// a whole. Look-around, back references and word boundaries are refused. It takes
+// what it costs from work, and fails with [ErrTooLarge] when that is used up; a nil
+// work is [MaxWork] of its own.
+func Regex(pattern string, work *int) (*Language, error) {
+	return regex(pattern, false, work)
 }
 
 // Search returns the language of texts in which pattern matches somewhere, as
-// JSON Schema's keyword pattern means it. It takes what it costs from work, and
-// fails with [ErrTooLarge] when that is used up; a nil work is a bound of its own.
+// JSON Schema's keyword pattern means it; see [Regex] for work.
 func Search(pattern string, work *int) (*Language, error) {
-	if work == nil {
-		own := maxWork
-		work = &own
-	}
 	return regex(pattern, true, work)
 }
 
 func regex(pattern string, search bool, work *int) (*Language, error) {
+	if work == nil {
+		own := MaxWork
+		work = &own
+	}
 	tree, err := syntax.Parse(fromECMA(pattern), syntax.Perl)
 	if err != nil {
 		if e, ok := errors.AsType[*syntax.Error](err); ok {
@@ -131,8 +131,8 @@ type subsets struct {
 	work, most int // instructions looked at
 }
 
-// maxWork bounds the construction, in instructions looked at.
-const maxWork = 20_000_000
+// MaxWork bounds the construction, in instructions looked at.
+const MaxWork = 20_000_000
 
 func (p *subsets) language() (*Language, error) {
 	l := &Language{}

@@ -53,7 +53,7 @@ func styleOf(o Options) style {
 
 // space is what Flexible allows between the parts of a value.
 var space = sync.OnceValue(func() *automaton.DFA {
-	l, err := automaton.Regex(`[ \t\n\r]{0,32}`)
+	l, err := automaton.Regex(`[ \t\n\r]{0,32}`, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -348,7 +348,7 @@ func (o *objects) start(from grammar.Node) {
 
 // keyword is what may name an argument that the schema does not name.
 var keyword = sync.OnceValue(func() *automaton.DFA {
-	l, err := automaton.Regex(`[A-Za-z_][A-Za-z0-9_]{0,63}`)
+	l, err := automaton.Regex(`[A-Za-z_][A-Za-z0-9_]{0,63}`, nil)
 	if err != nil {
 		panic(err)
 	}
