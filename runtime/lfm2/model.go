@@ -293,8 +293,14 @@ func (w *Work) logits(rows int) {
 		w.out = make([]float32, rows*m.Vocab)
 	}
 	w.times(&m.output, w.out, w.u, rows)
+	w.pool.Run(len(w.batch), w.handOut)
+}
+
+// handOutOne copies the logits of the i-th span to where it wants them.
+func (w *Work) handOutOne(i int) {
 	from := 0
-	for _, s := range w.batch {
-		from += copy(s.Logits, w.out[from:])
+	for _, s := range w.batch[:i] {
+		from += len(s.Logits)
 	}
+	copy(w.batch[i].Logits, w.out[from:])
 }

@@ -56,8 +56,11 @@ func (w *Work) mixture(x *experts) {
 		k := t * m.Active
 		m.Router.choose(r.picked[k:k+m.Active], r.weight[k:k+m.Active], r.scores[t*m.Experts:][:m.Experts], x.bias)
 	}
-	r.sort(n * m.Active)
 	clear(w.y[:n*m.Dim])
+	if n == 1 && w.single(x) {
+		return
+	}
+	r.sort(n * m.Active)
 	begin := 0
 	for e, end := range r.ends {
 		r.part = r.order[begin:end]
@@ -68,6 +71,36 @@ func (w *Work) mixture(x *experts) {
 			w.pool.Run(count, w.scatter)
 		}
 	}
+}
+
+// single is mixture for one token, whose experts are few and small: what comes
+// before their last matrices is done for all of them at once, for each part of the
+// work that the threads share costs them a meeting. It reports false, with
+// nothing done, where an adapter or a lack of room forbids it.
+func (w *Work) single(x *experts) bool {
+	m, r, f := w.model, &w.routing, w.model.ExpertFFN
+	if m.Active*f > len(w.gate) {
+		return false
+	}
+	picked := r.picked[:m.Active]
+	r.sort(m.Active)
+	products := w.products[:0]
+	for i, place := range r.order[:m.Active] {
+		s := &x.each[picked[place]]
+		if len(s.gate.sides)+len(s.up.sides) > 0 {
+			return false
+		}
+		products = append(products, kernel.Product{Weight: s.gate.Weight, Dst: w.gate[i*f:][:f]}, kernel.Product{Weight: s.up.Weight, Dst: w.up[i*f:][:f]})
+	}
+	w.scratch.Multiply(w.pool, w.u, 1, products)
+	clear(products)
+	w.width = f
+	w.pool.Run(m.Active, w.silu)
+	for i, place := range r.order[:m.Active] {
+		w.times(&x.each[picked[place]].down, r.out, w.gate[i*f:], 1)
+		kernel.Axpy(r.weight[place], r.out[:m.Dim], w.y[:m.Dim])
+	}
+	return true
 }
 
 // gatherOne copies the i-th token of the expert in progress to in.

@@ -23,14 +23,14 @@ type Work struct {
 	wide     []float32 // [n][rows] of an adapter, grown on demand
 	out      []float32 // logits of several sequences, grown on demand
 	scratch  kernel.Scratch
-	products [3]kernel.Product
+	products []kernel.Product // of one multiplication
 
 	attentions []kernel.Attention // one per thread of the pool
 	freq       []float64          // [hd/2] of the rotation
 
 	// Loops over the tokens of the batch or over parts of them, bound once.
-	startRow, normRow, addRow, placeRow, convPart, silu, gather, scatter func(i int)
-	attend                                                               func(worker, i int)
+	startRow, normRow, addRow, placeRow, convPart, silu, gather, scatter, handOut func(i int)
+	attend                                                                        func(worker, i int)
 
 	// The pass in progress.
 	batch  []Span
@@ -75,12 +75,14 @@ func NewWork(m *Model, pool *kernel.Pool, size int) *Work {
 		rows:    make([]row, size),
 		tiles:   make([]tile, 0, size),
 
+		products:   make([]kernel.Product, 0, max(3, 2*m.Active)),
 		attentions: make([]kernel.Attention, pool.Threads()),
 		freq:       make([]float64, m.HeadDim/2),
 	}
 	kernel.RopeFrequencies(w.freq, m.Theta)
 	w.startRow, w.normRow, w.addRow, w.placeRow, w.convPart = w.startOne, w.normOne, w.addOne, w.placeOne, w.convSome
 	w.silu, w.attend, w.gather, w.scatter = w.siluOne, w.attendOne, w.gatherOne, w.scatterOne
+	w.handOut = w.handOutOne
 	return w
 }
 
