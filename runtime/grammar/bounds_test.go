@@ -3,12 +3,14 @@ package grammar_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sluice-ai/sluice/runtime/grammar"
+	"github.com/sluice-ai/sluice/runtime/grammar/jsonschema"
 )
 
 // chains is a grammar of which one letter begins 2 to the n texts.
@@ -106,4 +108,32 @@ func TestHostileRules(t *testing.T) {
 	if took := time.Since(clock); took > 10*time.Second || !errors.Is(err, grammar.ErrTooLarge) {
 		t.Errorf("%v, after %v", err, took)
 	}
+}
+
+// Bytes knows of what masks of texts of bounded length keep.
+func TestBytesOfBounded(t *testing.T) {
+	v := large()
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	p := bind(t, v, compile(t, `{"type":"string","pattern":"^[^x]{150}$","maxLength":160}`, jsonschema.Options{}).Grammar)
+	clean, counted := heap(), p.Bytes()
+	m, mask := p.NewMatcher(), make([]uint64, v.Words())
+	if err := m.AcceptText(`"`); err != nil {
+		t.Fatal(err)
+	}
+	for range 150 {
+		m.Mask(mask)
+		if err := m.AcceptText("a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grown, known := heap()-clean, p.Bytes()-counted
+	if grown > 2*known+(8<<20) {
+		t.Errorf("%d MiB are kept, %d MiB are known of", grown>>20, known>>20)
+	}
+	runtime.KeepAlive(p)
 }

@@ -27,6 +27,15 @@ const (
 	maxExtras    = 1 << 13
 )
 
+// take reports whether there is room to keep n more bytes, which are then taken.
+func (ms *masks) take(n int64) bool {
+	if ms.room == nil || ms.room.Add(-n) >= 0 {
+		return true
+	}
+	ms.room.Add(n)
+	return false
+}
+
 // size returns about how many bytes m takes, tails included.
 func (m *mask) size() int64 {
 	return int64(256 + 8*len(m.bits) + 4*len(m.ids) + 48*len(m.exits))
@@ -43,10 +52,23 @@ type mask struct {
 	tailsOnce sync.Once
 	tails     tails // what follows the exits, if it was asked for
 
-	needOnce sync.Once
-	byNeed   []int32    // ids by the code points they need to the end of the text, if counted
-	need     []uint16   // of byNeed, ascending
-	mark     [][]uint64 // the first i*markEvery of byNeed as a mask
+	byNeed atomic.Pointer[needs] // once it was asked for
+}
+
+// needs are the tokens of a mask by the code points that they need to the end of the text.
+type needs struct {
+	ids  []int32
+	need []uint16   // of ids, ascending
+	mark [][]uint64 // the first i*markEvery of ids as a mask
+}
+
+// size returns about how many bytes n takes.
+func (n *needs) size() int64 {
+	size := int64(128 + 6*len(n.ids))
+	for _, m := range n.mark {
+		size += 24 + 8*int64(len(m))
+	}
+	return size
 }
 
 const (
@@ -68,8 +90,7 @@ func (v *Vocab) mask(m *masks, q int32) *mask {
 		return got
 	}
 	got := v.walk(m.d, q)
-	if m.room != nil && m.room.Add(-got.size()) < 0 {
-		m.room.Add(got.size())
+	if !m.take(got.size()) {
 		return got // used once
 	}
 	m.states[q].CompareAndSwap(nil, got)
@@ -175,8 +196,8 @@ func set(b []uint64, ids []int32) {
 
 // inside adds the tokens of m that need at most room more code points; a
 // negative room is no bound.
-func (v *Vocab) inside(dst []uint64, m *mask, d *automaton.DFA, q, room int32) {
-	if room < 0 || room >= v.long+d.Farthest() {
+func (v *Vocab) inside(dst []uint64, m *mask, ms *masks, q, room int32) {
+	if room < 0 || room >= v.long+ms.d.Farthest() {
 		if m.bits == nil {
 			set(dst, m.ids)
 			return
@@ -186,25 +207,30 @@ func (v *Vocab) inside(dst []uint64, m *mask, d *automaton.DFA, q, room int32) {
 		}
 		return
 	}
-	m.needOnce.Do(func() { v.sortByNeed(m, d, q) })
-	n, _ := slices.BinarySearch(m.need, uint16(min(room, 1<<15))+1)
+	by := m.byNeed.Load()
+	if by == nil {
+		if by = v.sortByNeed(m, ms.d, q); ms.take(by.size()) {
+			m.byNeed.Store(by) // or it is used once
+		}
+	}
+	n, _ := slices.BinarySearch(by.need, uint16(min(room, 1<<15))+1)
 	if i := n / markEvery; i > 0 {
-		for j, w := range m.mark[i][:len(dst)] {
+		for j, w := range by.mark[i][:len(dst)] {
 			dst[j] |= w
 		}
-		set(dst, m.byNeed[i*markEvery:n])
+		set(dst, by.ids[i*markEvery:n])
 		return
 	}
-	set(dst, m.byNeed[:n])
+	set(dst, by.ids[:n])
 }
 
-// sortByNeed fills byNeed.
-func (v *Vocab) sortByNeed(m *mask, d *automaton.DFA, q int32) {
-	type needs struct {
+// sortByNeed returns the tokens of m, the mask of d's state q, by their need.
+func (v *Vocab) sortByNeed(m *mask, d *automaton.DFA, q int32) *needs {
+	type needing struct {
 		id   int32
 		need uint16
 	}
-	var all []needs
+	var all []needing
 	ids := m.ids
 	if m.bits != nil {
 		for i, w := range m.bits {
@@ -222,21 +248,22 @@ func (v *Vocab) sortByNeed(m *mask, d *automaton.DFA, q int32) {
 			}
 			at = to
 		}
-		all = append(all, needs{id, uint16(min(n+d.Distance(at), 1<<15))})
+		all = append(all, needing{id, uint16(min(n+d.Distance(at), 1<<15))})
 	}
-	slices.SortStableFunc(all, func(a, b needs) int { return int(a.need) - int(b.need) })
-	m.byNeed, m.need = make([]int32, len(all)), make([]uint16, len(all))
+	slices.SortStableFunc(all, func(a, b needing) int { return int(a.need) - int(b.need) })
+	by := &needs{ids: make([]int32, len(all)), need: make([]uint16, len(all))}
 	for i, n := range all {
-		m.byNeed[i], m.need[i] = n.id, n.need
+		by.ids[i], by.need[i] = n.id, n.need
 	}
 	mark := make([]uint64, v.Words())
 	for i := 0; i < len(all); i += markEvery {
-		m.mark = append(m.mark, slices.Clone(mark))
-		set(mark, m.byNeed[i:min(i+markEvery, len(all))])
+		by.mark = append(by.mark, slices.Clone(mark))
+		set(mark, by.ids[i:min(i+markEvery, len(all))])
 	}
 	if len(all)%markEvery == 0 {
-		m.mark = append(m.mark, mark)
+		by.mark = append(by.mark, mark)
 	}
+	return by
 }
 
 type extraKey struct{ dfa, q int32 }
@@ -265,13 +292,12 @@ func (w *maskWalk) thread(dst []uint64, t *thread, ms *masks) {
 		w.verbatim(dst, t)
 		return
 	}
-	d := term.DFA
 	m := w.v.mask(ms, t.q)
 	room := int32(-1)
 	if term.Most > 0 {
 		room = int32(term.Most) - t.n
 	}
-	w.v.inside(dst, m, d, t.q, room)
+	w.v.inside(dst, m, ms, t.q, room)
 	if len(m.exits) == 0 {
 		return
 	}
