@@ -35,7 +35,7 @@ type Checker struct {
 
 	mu   sync.Mutex
 	kept map[[sha256.Size]byte]*wanted
-	size int // of what is kept, as the requests say it, in bytes
+	size int64 // of what is kept, in bytes
 }
 
 // New returns a Checker.
@@ -58,13 +58,14 @@ type wanted struct {
 	tools  *repair.Tools
 	named  string // the tool that must be called
 	params map[string]json.RawMessage
+	size   int64 // about how many bytes it takes
 }
 
-// What is remembered: so many formats, said in so many bytes together, of which one may
+// What is remembered: so many formats, of about so many bytes together, of which one may
 // have a quarter. Larger ones are read each time.
 const (
 	keepWanted = 64
-	mostWanted = 4 << 20
+	mostWanted = 64 << 20
 )
 
 // Wants returns what of an answer to req is checked. A format that cannot be
@@ -75,10 +76,10 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 	if len(req.Format) == 0 && len(req.Tools) == 0 && req.Form == nil {
 		return &wanted{}
 	}
-	h, size := sha256.New(), 0
+	h, said := sha256.New(), 0
 	part := func(b []byte) {
 		fmt.Fprintf(h, "%d:%s", len(b), b)
-		size += len(b)
+		said += len(b)
 	}
 	part(req.Format)
 	part(req.ToolChoice)
@@ -90,9 +91,6 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 			part([]byte(s))
 		}
 	}
-	if size > mostWanted/4 {
-		return read(req)
-	}
 	key := [sha256.Size]byte(h.Sum(nil))
 	c.mu.Lock()
 	w := c.kept[key]
@@ -101,17 +99,35 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 		return w
 	}
 	w = read(req)
+	if w.size = w.bytes(said); w.size > mostWanted/4 {
+		return w
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.kept) >= keepWanted || c.size+size > mostWanted {
+	if len(c.kept) >= keepWanted || c.size+w.size > mostWanted {
 		clear(c.kept)
 		c.size = 0
 	}
 	if c.kept[key] == nil {
-		c.size += size
+		c.size += w.size
 	}
 	c.kept[key] = w
 	return w
+}
+
+// bytes returns about how many bytes w takes, of a request that says it in so many.
+func (w *wanted) bytes(said int) int64 {
+	n := int64(said)
+	if w.schema != nil {
+		n += w.schema.Bytes()
+	}
+	if w.form != nil {
+		n += w.form.Bytes()
+	}
+	if w.tools != nil {
+		n += w.tools.Bytes()
+	}
+	return n
 }
 
 // read reads the format of req.

@@ -88,6 +88,14 @@ func grammarError(err error) error {
 type program struct {
 	*grammar.Program
 	check func(answer string) error
+	extra int64 // about how many bytes check takes
+}
+
+// compiled is what a program is made of.
+type compiled struct {
+	grammar *grammar.Grammar
+	check   func(answer string) error
+	bytes   int64 // of check
 }
 
 // grammars makes programs and keeps the last few. It is safe for concurrent use.
@@ -103,25 +111,22 @@ type grammars struct {
 
 // kept is a program, or why there is none.
 type kept struct {
-	key  [sha256.Size]byte
-	text int64 // bytes of what it was made of
-	p    *program
-	err  error
+	key [sha256.Size]byte
+	p   *program
+	err error
 }
 
 // bytes returns about how many bytes k takes, which grow while it is used.
 func (k *kept) bytes() int64 {
-	n := textBytes * k.text
-	if k.p != nil {
-		n += k.p.Bytes()
+	if k.p == nil {
+		return 0
 	}
-	return n
+	return k.p.extra + k.p.Bytes()
 }
 
 const (
 	keepPrograms = 16        // of a model
 	keepGrammars = 128 << 20 // bytes that these take, by default
-	textBytes    = 8         // for a byte of a schema: what is kept of it to check answers, at a guess
 )
 
 func newGrammars(vocab func() *grammar.Vocab, limit int64) *grammars {
@@ -131,11 +136,10 @@ func newGrammars(vocab func() *grammar.Vocab, limit int64) *grammars {
 // get returns what make makes of the texts in key, which say everything that
 // make looks at. It fails with a [*GrammarError], or with ctx's error while it
 // waits for its turn to compile.
-func (g *grammars) get(ctx context.Context, key []string, make func() (*grammar.Grammar, func(string) error, error)) (*program, error) {
-	h, text := sha256.New(), int64(0)
+func (g *grammars) get(ctx context.Context, key []string, make func() (compiled, error)) (*program, error) {
+	h := sha256.New()
 	for _, k := range key {
 		fmt.Fprintf(h, "%d:%s", len(k), k)
-		text += int64(len(k))
 	}
 	sum := [sha256.Size]byte(h.Sum(nil))
 	if k := g.lookup(sum); k != nil {
@@ -150,13 +154,13 @@ func (g *grammars) get(ctx context.Context, key []string, make func() (*grammar.
 	if k := g.lookup(sum); k != nil { // made while this one waited
 		return k.p, k.err
 	}
-	k := &kept{key: sum, text: text}
-	if gr, check, err := make(); err != nil {
+	k := &kept{key: sum}
+	if c, err := make(); err != nil {
 		k.err = grammarError(err)
-	} else if p, err := g.vocab().Bind(gr); err != nil {
+	} else if p, err := g.vocab().Bind(c.grammar); err != nil {
 		k.err = grammarError(err)
 	} else {
-		k.p = &program{p, check}
+		k.p = &program{p, c.check, c.bytes}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -228,9 +232,9 @@ func (m *Model) programs(ctx context.Context, r *Request) ([]*program, error) {
 		if len(r.Schema) > 0 {
 			return nil, &GrammarError{"a schema and another form of the answer cannot both be given"}
 		}
-		p, err := m.grammars.get(ctx, append([]string{"form", f.Regex, f.GBNF}, f.Choice...), func() (*grammar.Grammar, func(string) error, error) {
+		p, err := m.grammars.get(ctx, append([]string{"form", f.Regex, f.GBNF}, f.Choice...), func() (compiled, error) {
 			g, err := f.grammar()
-			return g, func(string) error { return nil }, err
+			return compiled{grammar: g, check: func(string) error { return nil }}, err
 		})
 		if err != nil {
 			return nil, err
@@ -252,12 +256,12 @@ func (m *Model) programs(ctx context.Context, r *Request) ([]*program, error) {
 }
 
 func (m *Model) schemaProgram(ctx context.Context, schema json.RawMessage) (*program, error) {
-	return m.grammars.get(ctx, []string{"schema", string(schema)}, func() (*grammar.Grammar, func(string) error, error) {
+	return m.grammars.get(ctx, []string{"schema", string(schema)}, func() (compiled, error) {
 		c, err := jsonschema.Compile(schema, jsonschema.Options{Whitespace: jsonschema.Spaced, Closed: true})
 		if err != nil {
-			return nil, nil, err
+			return compiled{}, err
 		}
-		return c.Grammar, func(answer string) error { return c.Validate([]byte(answer)) }, nil
+		return compiled{c.Grammar, func(answer string) error { return c.Validate([]byte(answer)) }, c.Bytes()}, nil
 	})
 }
 
@@ -271,12 +275,12 @@ func (m *Model) callsProgram(ctx context.Context, tools []json.RawMessage, o too
 	for _, t := range tools {
 		key = append(key, string(t))
 	}
-	return m.grammars.get(ctx, key, func() (*grammar.Grammar, func(string) error, error) {
+	return m.grammars.get(ctx, key, func() (compiled, error) {
 		c, err := toolcall.Compile(tools, o)
 		if err != nil {
-			return nil, nil, err
+			return compiled{}, err
 		}
-		return c.Grammar, func(answer string) error { return checkCalls(c, answer) }, nil
+		return compiled{c.Grammar, func(answer string) error { return checkCalls(c, answer) }, c.Bytes()}, nil
 	})
 }
 

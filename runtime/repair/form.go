@@ -21,7 +21,11 @@ type Form struct {
 	keyword string // what is broken
 	has     func(text string) bool
 	choices *Schema // of the text as a JSON string; nil where the texts are not listed
+	size    int64
 }
+
+// Bytes returns about how many bytes f takes.
+func (f *Form) Bytes() int64 { return f.size }
 
 const (
 	maxForm  = 64 << 10 // of an expression or a grammar that is read, in bytes, and of an expression's instructions
@@ -46,7 +50,7 @@ func Regex(expr string) (*Form, error) {
 	if err != nil {
 		return nil, errUnread
 	}
-	return &Form{keyword: "regex", has: func(s string) bool { return len(s) > maxMatch/size || re.MatchString(s) }}, nil
+	return &Form{keyword: "regex", has: func(s string) bool { return len(s) > maxMatch/size || re.MatchString(s) }, size: int64(128 * size)}, nil
 }
 
 // Choice returns the given texts. What breaks it breaks "choice".
@@ -59,7 +63,7 @@ func Choice(texts []string) (*Form, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Form{keyword: "choice", has: func(s string) bool { return slices.Contains(texts, s) }, choices: s}, nil
+	return &Form{keyword: "choice", has: func(s string) bool { return slices.Contains(texts, s) }, choices: s, size: int64(len(raw)) + s.Bytes()}, nil
 }
 
 // GBNF returns the texts of a grammar in llama.cpp's notation; those whose rules nest
@@ -73,7 +77,7 @@ func GBNF(text string) (*Form, error) {
 	if _, err := grammar.GBNF(text); err != nil {
 		return nil, err
 	}
-	return &Form{keyword: "grammar", has: func(s string) bool { return inGrammar(text, s) }}, nil
+	return &Form{keyword: "grammar", has: func(s string) bool { return inGrammar(text, s) }, size: int64(len(text))}, nil
 }
 
 var (

@@ -113,3 +113,19 @@ func TestGrammarBounded(t *testing.T) {
 		t.Errorf("checked in %v", took)
 	}
 }
+
+// Patterns of all tools together are bounded, not only those of each.
+func TestToolsShareWork(t *testing.T) {
+	var tools []Tool
+	for i := range 400 {
+		tools = append(tools, Tool{Name: fmt.Sprint("t", i), Parameters: fmt.Appendf(nil, `{"type":"object","properties":{"a":{"type":"string","pattern":"^(?:a?b?c?){%d}$"}}}`, 201+i%200)})
+	}
+	clock := time.Now()
+	read := ReadTools(tools)
+	if took := time.Since(clock); took > 10*time.Second {
+		t.Errorf("read in %v", took)
+	}
+	if read.Check("t399", `{"a":1}`) == nil || read.Check("t399", `{"a":"c"}`) != nil {
+		t.Error("a pattern that was too much is checked, or what else the schema says is not")
+	}
+}

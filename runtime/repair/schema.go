@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ai/sluice/runtime/chat"
+	"github.com/sluice-ai/sluice/runtime/grammar/automaton"
 	"github.com/sluice-ai/sluice/runtime/grammar/jsonschema"
 )
 
@@ -16,13 +17,19 @@ type Schema struct{ checks *jsonschema.Checks }
 // Read reads a JSON Schema. What no validator here knows goes unchecked: unknown
 // keywords and formats, patterns with look-around. It fails where the schema
 // cannot be read at all: a reference to another document, say.
-func Read(schema json.RawMessage) (*Schema, error) {
-	c, err := jsonschema.Read(schema)
+func Read(schema json.RawMessage) (*Schema, error) { return read(schema, nil) }
+
+// read is Read; patterns take from work, which schemas of one request share.
+func read(schema json.RawMessage, work *int) (*Schema, error) {
+	c, err := jsonschema.Read(schema, work)
 	if err != nil {
 		return nil, err
 	}
 	return &Schema{c}, nil
 }
+
+// Bytes returns about how many bytes s takes.
+func (s *Schema) Bytes() int64 { return s.checks.Bytes() }
 
 // A BrokenError says where a document breaks its schema. It holds no values.
 type BrokenError struct {
@@ -97,14 +104,14 @@ type Tool struct {
 // ReadTools reads the schemas of tools. One that cannot be read leaves its
 // tool's arguments unchecked, but for being a JSON object.
 func ReadTools(tools []Tool) *Tools {
-	t := &Tools{by: map[string]*Schema{}}
+	t, work := &Tools{by: map[string]*Schema{}}, automaton.MaxWork
 	for _, tool := range tools {
 		t.names = append(t.names, tool.Name)
 		params := tool.Parameters
 		if len(params) == 0 || string(params) == "null" {
 			params = json.RawMessage(`{"type":"object"}`)
 		}
-		s, err := Read(params)
+		s, err := read(params, &work)
 		if err != nil {
 			s, _ = Read(json.RawMessage(`{"type":"object"}`)) // always one
 		}
@@ -114,6 +121,16 @@ func ReadTools(tools []Tool) *Tools {
 		t.by[tool.Name] = s
 	}
 	return t
+}
+
+// Bytes returns about how many bytes t takes.
+func (t *Tools) Bytes() (n int64) {
+	for name, s := range t.by {
+		if n += int64(len(name)); s != nil {
+			n += s.Bytes()
+		}
+	}
+	return n
 }
 
 // KindTool is a fix of a tool's name.

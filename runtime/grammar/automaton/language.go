@@ -17,6 +17,11 @@ type Language struct {
 	accept []bool
 }
 
+// Size returns about how many bytes l takes.
+func (l *Language) Size() int64 {
+	return int64(4*len(l.bounds) + 4*len(l.class) + 4*len(l.next) + len(l.accept))
+}
+
 const (
 	surrogateMin = 0xD800
 	surrogateMax = 0xDFFF

@@ -31,6 +31,9 @@ type Options struct {
 	// IgnoreUnknown takes unknown keywords and formats for annotations instead of
 	// refusing the schema.
 	IgnoreUnknown bool
+	// Work is what patterns may take, of [automaton.MaxWork]; what this schema's take is
+	// taken from it, so that schemas of one request can share it. nil is a bound of its own.
+	Work *int
 }
 
 // A Compiled schema is immutable and safe for concurrent use.
@@ -44,7 +47,11 @@ type Checks struct {
 	// PostChecks lists the conditions of the schema that only Validate checks.
 	PostChecks []PostCheck
 	root       *schema
+	size       int64
 }
+
+// Bytes returns about how many bytes c takes.
+func (c *Checks) Bytes() int64 { return c.size }
 
 // Validate checks an instance against the whole schema. It fails with a
 // [*ValidationError], or another error if the instance is no JSON.
@@ -62,13 +69,14 @@ func (c *Checks) Validate(instance []byte) error {
 // Read returns the checks of a schema of which no grammar is made. It is lenient
 // with what it does not know: unknown keywords, formats, and patterns that are no
 // regular language go unchecked. It fails with [*UnsupportedError]s, joined,
-// where the schema cannot be read at all.
-func Read(schema []byte) (*Checks, error) {
-	_, root, err := parseDocument(schema, true, true)
+// where the schema cannot be read at all. Patterns take from work as [Options].Work
+// says; those that it does not suffice for go unchecked.
+func Read(schema []byte, work *int) (*Checks, error) {
+	p, root, err := parseDocument(schema, Options{IgnoreUnknown: true, Work: work}, true)
 	if err != nil {
 		return nil, err
 	}
-	return &Checks{root: root}, nil
+	return &Checks{root: root, size: p.bytes(len(schema))}, nil
 }
 
 // Compile returns the grammar of the values that satisfy schema. It fails with
@@ -108,7 +116,7 @@ func Arguments(b *grammar.Builder, from, to grammar.Node, schema []byte, o Optio
 }
 
 func compile(b *grammar.Builder, from, to grammar.Node, text []byte, o Options, s style) (*Checks, error) {
-	_, root, err := parseDocument(text, o.IgnoreUnknown, false)
+	p, root, err := parseDocument(text, o, false)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +139,7 @@ func compile(b *grammar.Builder, from, to grammar.Node, text []byte, o Options, 
 	if err != nil {
 		return nil, err
 	}
-	return &Checks{c.post, root}, nil
+	return &Checks{c.post, root, p.bytes(len(text))}, nil
 }
 
 // arguments leads over the objects of g, written as keyword arguments.

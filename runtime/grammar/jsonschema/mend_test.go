@@ -44,7 +44,7 @@ func TestMend(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := Read([]byte(tt.schema))
+			c, err := Read([]byte(tt.schema), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestMend(t *testing.T) {
 // TestMendBounded mends what would take for ever if every alternative were tried in full.
 func TestMendBounded(t *testing.T) {
 	schema := `{"$defs":{"n":{"anyOf":[{"type":"object","required":["a"],"properties":{"a":{"$ref":"#/$defs/n"}}},{"type":"object","required":["a"],"properties":{"a":{"$ref":"#/$defs/n"},"b":{}}},{"type":"null"}]}},"$ref":"#/$defs/n"}`
-	c, err := Read([]byte(schema))
+	c, err := Read([]byte(schema), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

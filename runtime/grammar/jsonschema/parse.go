@@ -48,13 +48,10 @@ type parser struct {
 	count int
 	errs  []error
 	langs map[string]*automaton.Language
-	work  int // left for patterns
+	work  *int // left for patterns
 }
 
-const (
-	maxSchemas     = 20_000
-	maxPatternWork = 20_000_000
-)
+const maxSchemas = 20_000
 
 func (p *parser) refuse(ptr, format string, args ...any) {
 	if len(p.errs) < 20 {
@@ -63,7 +60,7 @@ func (p *parser) refuse(ptr, format string, args ...any) {
 }
 
 // parseDocument reads a schema document.
-func parseDocument(data []byte, lenient, reading bool) (*parser, *schema, error) {
+func parseDocument(data []byte, o Options, reading bool) (*parser, *schema, error) {
 	if len(data) > maxSchemaBytes {
 		return nil, nil, fmt.Errorf("the schema is larger than %d bytes", maxSchemaBytes)
 	}
@@ -72,9 +69,12 @@ func parseDocument(data []byte, lenient, reading bool) (*parser, *schema, error)
 		return nil, nil, fmt.Errorf("the schema is no JSON: %w", err)
 	}
 	p := &parser{
-		root: root, lenient: lenient, reading: reading,
+		root: root, lenient: o.IgnoreUnknown, reading: reading,
 		ids: map[string]any{}, anchors: map[string]any{}, bases: map[*object]string{}, ptrs: map[*object]string{},
-		done: map[*object]*schema{}, langs: map[string]*automaton.Language{}, work: maxPatternWork,
+		done: map[*object]*schema{}, langs: map[string]*automaton.Language{}, work: o.Work,
+	}
+	if p.work == nil {
+		p.work = new(automaton.MaxWork)
 	}
 	if o, ok := root.(*object); ok {
 		if uri, ok := o.member["$schema"].(string); ok {
@@ -91,6 +91,18 @@ func parseDocument(data []byte, lenient, reading bool) (*parser, *schema, error)
 		return nil, nil, errors.Join(p.errs...)
 	}
 	return p, s, nil
+}
+
+// textBytes is what is kept for a byte of a schema's text, at a guess.
+const textBytes = 8
+
+// bytes returns about how many bytes is kept of a schema of so many bytes of text.
+func (p *parser) bytes(text int) int64 {
+	n := textBytes * int64(text)
+	for _, l := range p.langs {
+		n += l.Size()
+	}
+	return n
 }
 
 // index notes where identifiers are, below v.
@@ -312,7 +324,7 @@ func (p *parser) regex(v any, ptr string) *automaton.Language {
 	if l, ok := p.langs[s]; ok {
 		return l
 	}
-	l, err := automaton.Search(s, &p.work)
+	l, err := automaton.Search(s, p.work)
 	if err != nil {
 		if !p.reading {
 			p.refuse(ptr, "%v", err)

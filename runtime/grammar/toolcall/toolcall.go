@@ -64,6 +64,14 @@ func (c *Compiled) PostChecks(tool string) []jsonschema.PostCheck {
 	return nil
 }
 
+// Bytes returns about how many bytes c takes beside its Grammar.
+func (c *Compiled) Bytes() (n int64) {
+	for _, t := range c.tools {
+		n += t.Bytes()
+	}
+	return n
+}
+
 // ErrUnknown says that a call names no tool of the request.
 var ErrUnknown = errors.New("the call names a tool that was not given")
 
@@ -87,7 +95,7 @@ type tool struct {
 // function. Parameters may be left out for a tool without arguments.
 func Compile(tools []json.RawMessage, o Options) (*Compiled, error) {
 	c := &Compiled{tools: map[string]*jsonschema.Checks{}}
-	b := grammar.NewBuilder()
+	b, work := grammar.NewBuilder(), automaton.MaxWork
 	begin, open, calls, shut, end := b.Node(), b.Node(), b.Node(), b.Node(), b.Node()
 	call, called := b.Node(), b.Node() // the rule of one call
 	b.Final(end)
@@ -107,7 +115,7 @@ func Compile(tools []json.RawMessage, o Options) (*Compiled, error) {
 		args := b.Node()
 		b.Literal(call, args, t.Name)
 		checks, err := jsonschema.Arguments(b, args, to, t.Parameters, jsonschema.Options{
-			Whitespace: jsonschema.Spaced, Python: true, Closed: !o.Open,
+			Whitespace: jsonschema.Spaced, Python: true, Closed: !o.Open, Work: &work,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("tool %q: %w", t.Name, err)
