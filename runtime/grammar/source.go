@@ -29,7 +29,7 @@ type Source struct {
 	own    *owned   // nil if it is no TokenSource
 }
 
-// MaxSource is how many bytes of texts a Source may hold.
+// MaxSource is how many bytes the texts of a Source may have together, as JSON spells them.
 const MaxSource = 1 << 20
 
 // NewSource returns the Source of texts, of which bytes that are no UTF-8 count as
@@ -38,7 +38,7 @@ const MaxSource = 1 << 20
 func NewSource(texts []string) *Source {
 	size := 0
 	for _, t := range texts {
-		size += len(t) + 1
+		size += spelledLen(t) + 1
 	}
 	if size > MaxSource {
 		return nil

@@ -126,7 +126,7 @@ func TestBorders(t *testing.T) {
 func spelled(s string) string { return strings.ReplaceAll(quote(s), `\u2028`, "\u2028") }
 
 func TestNoSource(t *testing.T) {
-	for _, texts := range [][]string{nil, {}, {""}, {" \n", "\t"}, {strings.Repeat("word ", grammar.MaxSource/5+1)}} {
+	for _, texts := range [][]string{nil, {}, {""}, {" \n", "\t"}, {strings.Repeat("word ", grammar.MaxSource/5+1)}, {strings.Repeat("\x01a", grammar.MaxSource/7+1)}} {
 		if src := grammar.NewSource(texts); src != nil {
 			t.Errorf("a source of %d texts", len(texts))
 		} else if !copied(anyString(), src, `"anything"`) {
