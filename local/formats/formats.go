@@ -36,6 +36,9 @@ type Checker struct {
 	mu   sync.Mutex
 	kept map[[sha256.Size]byte]*wanted
 	size int64 // of what is kept, in bytes
+
+	large    *wanted // the last that was too large to be kept
+	largeKey [sha256.Size]byte
 }
 
 // New returns a Checker.
@@ -62,7 +65,7 @@ type wanted struct {
 }
 
 // What is remembered: so many formats, of about so many bytes together, of which one may
-// have a quarter. Larger ones are read each time.
+// have a quarter, and the last that is larger: the choices of one answer need it.
 const (
 	keepWanted = 64
 	mostWanted = 64 << 20
@@ -94,16 +97,21 @@ func (c *Checker) wants(req *llm.Request) *wanted {
 	key := [sha256.Size]byte(h.Sum(nil))
 	c.mu.Lock()
 	w := c.kept[key]
+	if w == nil && c.largeKey == key {
+		w = c.large
+	}
 	c.mu.Unlock()
 	if w != nil {
 		return w
 	}
 	w = read(req)
-	if w.size = w.bytes(said); w.size > mostWanted/4 {
-		return w
-	}
+	w.size = w.bytes(said)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if w.size > mostWanted/4 {
+		c.large, c.largeKey = w, key
+		return w
+	}
 	if len(c.kept) >= keepWanted || c.size+w.size > mostWanted {
 		clear(c.kept)
 		c.size = 0

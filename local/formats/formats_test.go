@@ -208,6 +208,9 @@ func TestRememberedFormats(t *testing.T) {
 			t.Errorf("%+v, want %s; %d formats are remembered, %d before", got, verdict, len(c.kept), was)
 		}
 	}
+	if c.wants(req) != c.wants(req) {
+		t.Error("a large format is read for each choice")
+	}
 	for i := range keepWanted + 1 {
 		c.Wants(request(t, fmt.Sprintf(`,"guided_choice":["%d"]`, i)))
 	}
