@@ -135,7 +135,7 @@ func (p *Program) warm() {
 			d := p.g.terms[t.term].DFA
 			ms := p.masks[p.g.dfa[t.term]]
 			t.n, t.x = int32(p.g.terms[t.term].Least), -1
-			for t.q = 0; t.q < int32(d.States()) && left > 0; t.q++ {
+			for t.q = 0; t.q < int32(d.States()) && left > 0 && !s.spent(); t.q++ {
 				if t.q >= warmNarrow && d.Width(t.q) <= narrow {
 					continue
 				}
@@ -254,6 +254,9 @@ func (m *Matcher) owns() bool { return m.src != nil && m.src.own != nil }
 // mask sets bits to the tokens that may follow c.
 func (m *Matcher) mask(bits []uint64, c *config) {
 	for i := range c.threads {
+		if m.s.spent() {
+			return
+		}
 		t := &c.threads[i]
 		m.s.thread(bits, t, m.p.masks[m.p.g.dfa[t.term]])
 	}

@@ -62,7 +62,7 @@ const (
 	// Accept fails where there are more.
 	maxThreads = 4096
 	few        = 32 // threads that are compared one by one
-	// maxVisits bounds the places that are looked at to find what follows one frame.
+	// maxVisits bounds the places and edges that are looked at to find what follows one frame.
 	maxVisits = 1 << 16
 	// maxWork bounds what one call of a Matcher does: bytes read by threads, and places
 	// looked at. It takes a second or so.
@@ -197,11 +197,17 @@ type visited struct {
 	parent *frame
 }
 
+// look counts a place or an edge that is looked at, and reports whether it may be.
+func (e *expander) look() bool {
+	e.work++
+	e.n++
+	e.into.over = e.into.over || e.n > maxVisits
+	return !e.into.over
+}
+
 // visit reports whether v is to be looked at: it has not been, and there is room for more.
 func (e *expander) visit(v visited) bool {
-	e.work++
-	if e.n++; e.into.over || e.n > maxVisits {
-		e.into.over = true
+	if !e.look() {
 		return false
 	}
 	if e.many != nil {
@@ -278,6 +284,9 @@ func (e *expander) at(n Node, parent *frame) {
 		}
 	}
 	for i := range nd.edges {
+		if !e.look() {
+			return
+		}
 		r := &nd.edges[i]
 		if optional := r.kind == repeats && r.least == 0; !optional && !e.room(r, parent) || depthOf(parent)+r.needTo > MaxDepth {
 			continue
@@ -305,7 +314,9 @@ func (s *space) step(in []thread, b byte, out *config) {
 	s.work += len(in)
 	out.reset()
 	for i := range in {
-		s.stepThread(&in[i], b, out)
+		if s.stepThread(&in[i], b, out); out.over {
+			return // nobody goes on from there
+		}
 	}
 }
 
@@ -354,6 +365,7 @@ func (s *space) stepThread(t *thread, b byte, out *config) bool {
 	}
 	if d.Accepts(q) && int(n) >= term.Least {
 		s.close(t.after)
+		s.work += len(t.after.threads)
 		out.join(&t.after.config)
 	}
 	if !closed {
