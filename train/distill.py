@@ -1,6 +1,6 @@
 """Trains nano as it is shipped, and writes OUT/nano.gguf. Resumes when OUT holds a checkpoint.
 
-    python distill.py [--out out/nano] [--epochs 8] [--threads 0] [--tokenizer FILE]
+    python distill.py [--out out/nano] [--epochs 8] [--threads 0] [--tokenizer FILE] [--start GGUF]
 
 A small network, taught by the labels and by a linear model, that begins with what a bag of words knows: see
 sluice_train/teacher.py. train.py is the longer way without a teacher, kept because its numbers are in the model card.
@@ -28,6 +28,7 @@ def main():
     a.add_argument("--epochs", type=int, default=7)
     a.add_argument("--threads", type=int, default=0)
     a.add_argument("--tokenizer", type=Path, help="a vocabulary made before; default: a new one of the training texts")
+    a.add_argument("--start", type=Path, metavar="GGUF", help="go on from a network trained before, with its vocabulary")
     a.add_argument("--spliced", type=float, default=0.5, help="share of spliced requests")
     a.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another value in Plan or Config")
     args = a.parse_args()
@@ -36,6 +37,8 @@ def main():
     forbidden, _ = data.held_out()
 
     saved = args.out / "tokenizer.json"
+    if args.start:
+        export.load(args.start)[1].save(saved)
     if args.tokenizer and not saved.exists():
         shutil.copy(args.tokenizer, saved)
     if not saved.exists():
@@ -79,6 +82,9 @@ def main():
                 for d, q, g in zip(made, p, gold)]
 
     def prepare(model):
+        if args.start:
+            model.load_state_dict(export.load(args.start)[0].state_dict())
+            return
         with torch.no_grad():
             model.embed.weight[:, table.shape[1]:] = torch.tensor(circuits.codes(tok.vocab, config.d - table.shape[1]), dtype=torch.float32)
             model.embed.weight[:, :table.shape[1]] = (SCALE * table).to(model.embed.weight.device)

@@ -1,4 +1,4 @@
-"""Fits the n-gram part of the cheap hints, and writes local/hints/ngrams.bin (128 KiB) with examples to hold Go to.
+"""Fits the n-gram part of the cheap hints, and writes local/hints/ngrams.bin (256 KiB) with examples to hold Go to.
 
 Logistic regression on the seeds' labels, with the seeds of the dev files (number 03 of almost every writer) left out; each
 gram weighs by its inverse document frequency, and one that occurs in a single seed does not count. Then:

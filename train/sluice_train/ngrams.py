@@ -13,7 +13,7 @@ import numpy as np
 import regex
 from scipy.sparse import csr_matrix
 
-BUCKETS = 1 << 17
+BUCKETS = 1 << 18
 HEAD, TAIL, SHORT = 800, 400, 60
 _SPACE, _DIGIT, _WORD = regex.compile(r"\s+"), regex.compile("[0-9]"), regex.compile(r"[\p{L}\p{N}\p{M}]+|\S")
 
