@@ -16,13 +16,16 @@ import (
 )
 
 // abilities returns what a model with the given abilities can do here: one that
-// chats can be held to a format.
+// chats can be held to a format, and one that extracts answers in JSON.
 func abilities(model []string) []string {
 	out := slices.Clone(model)
 	for _, a := range []string{"json", "grammar"} {
 		if slices.Contains(model, "chat") && !slices.Contains(model, a) {
 			out = append(out, a)
 		}
+	}
+	if slices.Contains(model, "extraction") && !slices.Contains(out, "json") {
+		out = append(out, "json")
 	}
 	return out
 }

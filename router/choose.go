@@ -60,7 +60,8 @@ type Choice struct {
 // says of every other why not. It is a pure function of s.
 //
 // The local tier comes first when the judge supports it, when the client asked
-// for it, or when policy permits nothing else. Cloud targets are ordered by
+// for it, or when policy permits nothing else; in it, models that chat come before
+// those that only fill in forms. Cloud targets are ordered by
 // health, then by price, then by what their answers took lately, then by the
 // order of the config. A cloud target whose price nobody knows comes after those
 // with one. Targets that the client named keep the order in which they were
@@ -87,6 +88,7 @@ func Choose(s Snapshot) (order, rejected []Choice) {
 			cloud = append(cloud, r)
 		}
 	}
+	slices.SortStableFunc(local, func(a, b ranked) int { return rank(!a.c.Target.Has("chat")) - rank(!b.c.Target.Has("chat")) })
 	slices.SortStableFunc(cloud, func(a, b ranked) int {
 		return cmp.Or(
 			rank(!a.healthy)-rank(!b.healthy),
@@ -124,7 +126,7 @@ func refuse(s Snapshot, c Candidate) []string {
 	case (s.Want == WantCloud || s.Want == WantNamed && !c.Named) && t.Local() && s.NoDegrade:
 		return []string{"name: degrading to the local tier is switched off"}
 	}
-	if why := unable(s.Needs, t); why != nil {
+	if why := unable(s.Needs, t, c.Named); why != nil {
 		return why
 	}
 	switch {
@@ -138,10 +140,18 @@ func refuse(s Snapshot, c Candidate) []string {
 	return nil
 }
 
-// unable returns what t lacks for the request, or nil.
-func unable(n Needs, t llm.Target) []string {
+// unable returns what t lacks for the request, or nil. A model that fills in forms
+// and cannot chat takes schemas and tools, but only from a client that asks for it:
+// what the judge says of local answers is not said of such a model.
+func unable(n Needs, t llm.Target, named bool) []string {
 	var why []string
-	if !t.Has("chat") {
+	switch fills := n.Format && t.Has("extraction") || n.Tools && t.Has("tools"); {
+	case t.Has("chat") || fills && named:
+	case fills:
+		why = append(why, "ability: the model fills in forms, for those who ask for it by name")
+	case t.Has("extraction"):
+		why = append(why, "ability: the model has no chat ability; it answers requests with a JSON schema or tools")
+	default:
 		why = append(why, "ability: the model has no chat ability")
 	}
 	if n.Tools && !t.Has("tools") {

@@ -23,6 +23,8 @@ func world(t *testing.T, line string, named ...string) []Candidate {
 				c.Healthy = false
 			case flag == "-chat":
 				c.Target.Can = []string{"judge"}
+			case flag == "-fills":
+				c.Target.Can = []string{"tools", "extraction", "json"}
 			case flag[0] == '+':
 				c.Target.Can = append(c.Target.Can, flag[1:])
 			case flag[0] == '$':
@@ -110,6 +112,18 @@ func TestChoose(t *testing.T) {
 		{"nano-does-not-chat",
 			Snapshot{Assessment: llm.Assessment{Boundary: llm.Supported}, Decision: everything, Candidates: world(t, "local/a:-chat c/1")},
 			"c/1", "local/a: ability: the model has no chat ability"},
+		{"a-form-filler-for-those-who-ask-for-it",
+			Snapshot{Want: WantLocal, Needs: Needs{Format: true}, Decision: everything, Candidates: world(t, "local/a:-fills local/b:-fills c/1", "local/b")},
+			"local/b", "local/a: name: the client asked for another local model | c/1: name: the client asked for the local tier"},
+		{"a-form-filler-after-a-model-that-chats",
+			Snapshot{Want: WantLocal, Needs: Needs{Tools: true}, Decision: everything, Candidates: world(t, "local/a:-fills local/b:+tools", "local/a", "local/b")},
+			"local/b local/a", ""},
+		{"no-form-filler-unasked",
+			Snapshot{Needs: Needs{Tools: true}, Assessment: llm.Assessment{Boundary: llm.Supported}, Decision: everything, Candidates: world(t, "local/a:-fills c/1:+tools")},
+			"c/1", "local/a: ability: the model fills in forms, for those who ask for it by name"},
+		{"a-form-filler-does-not-chat",
+			Snapshot{Want: WantLocal, Decision: everything, Candidates: world(t, "local/a:-fills", "local/a")},
+			"", "local/a: ability: the model has no chat ability; it answers requests with a JSON schema or tools"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

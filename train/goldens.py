@@ -2,11 +2,15 @@
 
 testdata/judge/prompts.jsonl         requests with the prompt they render to
 runtime/nano/testdata/golden.jsonl   prompts with nano's token ids and its logit(local) - logit(cloud)
+runtime/nano/testdata/forms.jsonl    prompts with the beginning of their answers, their token ids, and nano-forms' likeliest next tokens
 """
 import json
 
-from sluice_train import export, fit
+import torch
+
+from sluice_train import export, fit, tasks
 from sluice_train.prompt import ROOT, digest, render, segments
+from task_goldens import CASES as FORMS
 
 LONG = "Summarise this. " + "The clerk read the minutes of the last meeting. " * 40 + "End of minutes."
 CASES = [
@@ -56,3 +60,12 @@ if __name__ == "__main__":
             seg = segments(c)
             f.write(json.dumps({"segments": [{"text": s, "special": x} for s, x in seg], "ids": tok.encode_segments(seg),
                                 "margin": round(m, 4), "task": t}, ensure_ascii=False) + "\n")
+    model, tok, _ = export.load(ROOT / "runtime/nano/forms.gguf")
+    with (ROOT / "runtime/nano/testdata/forms.jsonl").open("w", encoding="utf-8") as f:
+        for task, ex in FORMS:
+            seg = tasks.segments(task, ex) + tasks.answer(task, ex)[:1]
+            ids = tok.encode_segments(seg)
+            with torch.no_grad():
+                top = model.logits(model(torch.tensor([ids]))[0][0, -1]).topk(5)
+            f.write(json.dumps({"segments": [{"text": s, "special": x} for s, x in seg], "ids": ids, "top": top.indices.tolist(),
+                                "logits": [round(v, 4) for v in top.values.tolist()]}, ensure_ascii=False) + "\n")

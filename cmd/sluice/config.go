@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-ai/sluice/configs"
 	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/router"
+	"github.com/sluice-ai/sluice/runtime/nano"
 )
 
 // Config is the whole configuration; configs/sluice.yaml explains each setting.
@@ -113,7 +114,7 @@ type Config struct {
 // ModelConfig is one model of the local tier.
 type ModelConfig struct {
 	Name    string `yaml:"name"`
-	File    string `yaml:"file"`    // a GGUF, or "embedded"
+	File    string `yaml:"file"`    // a GGUF, "embedded" or "embedded/forms"
 	Context int    `yaml:"context"` // tokens; 0: the model's own, at most 32768
 	KV      string `yaml:"kv"`      // type of the keys and values kept: f16, q8_0, f32
 	Memory  int64  `yaml:"memory_bytes"`
@@ -454,7 +455,7 @@ func (c *Config) validateLocal(bad func(string, ...any)) {
 			bad("local.models[%d]: the name %q is taken", i, m.Name)
 		case m.File == "":
 			bad("local.models[%d] %q: file is missing: a GGUF, or \"embedded\"", i, m.Name)
-		case m.File == "embedded" && m.Name != "nano":
+		case m.File == nano.Embedded && m.Name != "nano":
 			bad("local.models[%d] %q: the embedded model is called nano", i, m.Name)
 		case m.Cache < -1:
 			bad("local.models[%d] %q: cache_bytes must be -1 (none), 0 (a quarter of the memory) or a number of bytes", i, m.Name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -89,8 +90,9 @@ func (s *suite) badPolicy(t *testing.T) string {
 	return dir
 }
 
-// noChatAtHome is the gateway as it comes, with nano alone, and a cloud that
-// nobody listens at: what cannot be answered is refused at once, and clearly.
+// noChatAtHome is the gateway as it comes, with its own models alone, and a cloud
+// that nobody listens at: what cannot be answered is refused at once, and clearly,
+// and forms are filled in with what the text says.
 func (s *suite) noChatAtHome(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to cancel
 	if err != nil {
@@ -106,7 +108,7 @@ providers:
   - {name: dead, base_url: "http://%s/v1", retry: {max: -1}, zone: {region: US, retention_days: 0, trains: false}, models: [{name: m}]}
 `, nobody))
 	p := start(t, "the bare gateway", s.bin, keyEnv, "--config", config, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
-		"--data-dir", filepath.Join(s.dir, "bare-data"))
+		"--data-dir", filepath.Join(s.dir, "bare-data"), "--model", "embedded/forms")
 	p.key = plainKey
 	refused := func(t *testing.T, a *answer, status int, code, message string) {
 		t.Helper()
@@ -120,6 +122,17 @@ providers:
 		refused(t, p.chat(t, stream, ask("local", "Nobody is at home, and nobody abroad")), 503, "local_model_insufficient", "--model FILE")
 		refused(t, p.chat(t, stream, ask("auto", "Write to "+email+" about it"), header{"Authorization", "Bearer " + acmeKey}),
 			403, "residency_no_target", "residency")
+		const text = "Parcel for Maud Ellery, 3 boxes, from the Hartfield mill."
+		a := p.chat(t, stream, ask("local/forms", text, body{"response_format": body{"type": "json_schema", "json_schema": body{"name": "parcel", "schema": body{
+			"type": "object", "required": []string{"name", "boxes"}, "properties": body{"name": body{"type": "string"}, "boxes": body{"type": "integer"}}}}}}))
+		a.expect(t, http.StatusOK, "local", "local/forms")
+		var form struct {
+			Name  string
+			Boxes *int
+		}
+		if err := json.Unmarshal([]byte(a.text), &form); err != nil || form.Name == "" || !strings.Contains(text, form.Name) || form.Boxes == nil {
+			t.Errorf("the form was filled in as %q: %v", a.text, err)
+		}
 	})
 	r := sluice(t, s.bin, "chat", "--url", p.base, "--key", plainKey, "hello", "there")
 	if r.exit != 1 || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "try again later") {

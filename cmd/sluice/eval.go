@@ -58,7 +58,7 @@ A line of data is, by suite (docs/evaluation.md has all fields and definitions):
 		Args: exactly(0, "no arguments, only flags"),
 	}
 	c.Flags().StringVar(&suite, "suite", "judge", "what to measure: "+strings.Join(eval.Suites, ", "))
-	c.Flags().StringVar(&model, "model", "", "one of local.models, or a GGUF file; the configured judge without it")
+	c.Flags().StringVar(&model, "model", "", "one of local.models, or a GGUF file. Without it the configured judge; for other suites the first other model, or embedded/forms")
 	c.Flags().StringVar(&data, "data", "", "labelled samples, JSON lines (default "+evalData("SUITE")+" when it is there)")
 	c.Flags().StringVar(&plots, "plot", "", "a folder for the drawings, SVG and PNG")
 	c.Flags().Uint64Var(&seed, "seed", 1, "seed of the bootstrap and of the random weights")

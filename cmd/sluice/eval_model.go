@@ -11,6 +11,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -60,6 +61,9 @@ func findModel(cfg *Config, name string) (short, file, digest string, err error)
 			file = m.File
 		}
 	}
+	if _, ok := nano.File(name); ok && file == "" {
+		file, name = name, path.Base(name)
+	}
 	if file == "" {
 		if _, err := os.Stat(local.Locate(name)); err != nil {
 			return "", "", "", usageError{fmt.Errorf("--model %s: neither one of local.models, nor a pulled model, nor a file", name)}
@@ -76,8 +80,8 @@ func (j *judging) close() {
 
 // modelDigest returns the digest of a model's file, or of the embedded one, as "sha256:…".
 func modelDigest(file string) (string, error) {
-	if file == "embedded" {
-		return digestOf(nano.Bytes()), nil
+	if data, ok := nano.File(file); ok {
+		return digestOf(data), nil
 	}
 	file = local.Locate(file)
 	st, err := os.Stat(file)
@@ -144,8 +148,8 @@ func openControl(ctx context.Context, j *judging, seed uint64) (*judging, error)
 // noiseLike returns a GGUF like file with noise in its matrices; nil when the file
 // is larger than maxControl, or no single file.
 func noiseLike(file string, seed uint64) ([]byte, error) {
-	data := nano.Bytes()
-	if file != "embedded" {
+	data, embedded := nano.File(file)
+	if !embedded {
 		path := local.Locate(file)
 		st, err := os.Stat(path)
 		if err != nil || st.IsDir() || st.Size() > maxControl {

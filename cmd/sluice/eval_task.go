@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,6 +43,12 @@ func evalTask(ctx context.Context, stdout, stderr io.Writer, cfg *Config, f task
 	if err != nil {
 		return usageError{fmt.Errorf("%s: %w", from.File, err)}
 	}
+	if f.model == "" { // the judge does nothing else
+		f.model = nano.EmbeddedForms
+		if i := slices.IndexFunc(cfg.Local.Models, func(m ModelConfig) bool { return m.Name != cfg.Judge.Model }); i >= 0 {
+			f.model = cfg.Local.Models[i].Name
+		}
+	}
 	name, file, digest, err := findModel(cfg, f.model)
 	if err != nil {
 		return err
@@ -53,8 +60,8 @@ func evalTask(ctx context.Context, stdout, stderr io.Writer, cfg *Config, f task
 		return err
 	}
 	m := local.ModelFile{Name: name, File: file}
-	if file == "embedded" {
-		m.File, m.Data = "", nano.Bytes()
+	if data, ok := nano.File(file); ok {
+		m.File, m.Data = "", data
 	}
 	if err := run("local/"+name, m); err != nil {
 		return err

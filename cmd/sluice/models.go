@@ -76,10 +76,10 @@ func modelsListCommand(f *flags) *cobra.Command {
 	return c
 }
 
-// openModel opens a GGUF file, or the embedded model.
+// openModel opens a GGUF file, or an embedded model.
 func openModel(file string, o engine.Options) (*engine.Model, error) {
-	if file == "embedded" {
-		return engine.OpenBytes("nano", nano.Bytes(), o)
+	if data, ok := nano.File(file); ok {
+		return engine.OpenBytes("nano", data, o)
 	}
 	return engine.Open(local.Locate(file), o)
 }

@@ -60,9 +60,9 @@ type tensorReport struct {
 func modelsInspectCommand() *cobra.Command {
 	var asJSON, metadata, tensors bool
 	c := &cobra.Command{
-		Use: "inspect FILE", Short: "What is in a model's file (or \"embedded\")",
+		Use: "inspect FILE", Short: "What is in a model's file (or \"embedded\", \"embedded/forms\")",
 		Long: `What is in a model: a GGUF file, any part of one that was split, the folder of a
-checkpoint in safetensors, or "embedded". With --metadata or --tensors, also in a
+checkpoint in safetensors, "embedded" or "embedded/forms". With --metadata or --tensors, also in a
 file that holds another model, a projector or a LoRA adapter.`,
 		Args: exactly(1, "one file"),
 	}
@@ -107,8 +107,8 @@ file that holds another model, a projector or a LoRA adapter.`,
 }
 
 func inspect(file string) (*engine.Contents, error) {
-	if file == "embedded" {
-		return engine.InspectBytes(nano.Bytes())
+	if data, ok := nano.File(file); ok {
+		return engine.InspectBytes(data)
 	}
 	return engine.Inspect(local.Locate(file))
 }

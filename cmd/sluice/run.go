@@ -71,8 +71,8 @@ func openBase(ctx context.Context, cfg *Config, cores int, log *slog.Logger) (*b
 		for _, a := range m.Adapters {
 			f.Adapters = append(f.Adapters, engine.Adapter{Path: a.File, Scale: a.Scale})
 		}
-		if m.File == "embedded" {
-			f.File, f.Data = "", nano.Bytes()
+		if data, ok := nano.File(m.File); ok {
+			f.File, f.Data = "", data
 		}
 		files = append(files, f)
 	}

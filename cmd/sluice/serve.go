@@ -285,7 +285,7 @@ func banner(w io.Writer, g *gateway, data, admin net.Addr, took time.Duration) {
 		chat = chat || l.Has("chat")
 	}
 	if !chat {
-		t.row("", "no chat model yet: nano only judges", "--model FILE.gguf adds one")
+		t.row("", "no chat model yet: nano only judges", "--model FILE.gguf adds one; --model embedded/forms one that fills in forms")
 	}
 	from := "built in (configs/policies)"
 	if g.cfg.Policy.Dir != "" {

@@ -1,7 +1,6 @@
 package nano_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"math"
@@ -16,18 +15,32 @@ import (
 
 // golden is a prompt as train/goldens.py saw it: PyTorch, with the weights that nano.gguf holds.
 type golden struct {
-	Segments []struct {
-		Text    string
-		Special bool
-	}
-	IDs    []int32
-	Margin float64 // logit(local) - logit(cloud)
-	Task   string
+	Segments []segment
+	IDs      []int32
+	Margin   float64 // logit(local) - logit(cloud)
+	Task     string
 }
 
-func open(t testing.TB) *engine.Model {
+// segment is a part of a prompt; a special one is a control token.
+type segment struct {
+	Text    string
+	Special bool
+}
+
+func encode(m *engine.Model, segments []segment) (ids []int32) {
+	for _, s := range segments {
+		ids = m.Tokenizer().Encode(ids, s.Text, tokenizer.Options{ParseSpecial: s.Special})
+	}
+	return ids
+}
+
+func open(t testing.TB, file string) *engine.Model {
 	t.Helper()
-	m, err := engine.OpenBytes(nano.Name, nano.Bytes(), engine.Options{})
+	data, ok := nano.File(file)
+	if !ok {
+		t.Fatalf("no file is called %q", file)
+	}
+	m, err := engine.OpenBytes(file, data, engine.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,16 +48,16 @@ func open(t testing.TB) *engine.Model {
 	return m
 }
 
-func goldens(t testing.TB) []golden {
+func goldens[T any](t testing.TB, file string) []T {
 	t.Helper()
-	b, err := os.ReadFile("testdata/golden.jsonl")
+	b, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []golden
-	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		var g golden
-		if err := json.Unmarshal(s.Bytes(), &g); err != nil {
+	var all []T
+	for dec := json.NewDecoder(bytes.NewReader(b)); dec.More(); {
+		var g T
+		if err := dec.Decode(&g); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, g)
@@ -61,31 +74,66 @@ func label(t testing.TB, m *engine.Model, text string) int32 {
 	return ids[0]
 }
 
-func TestFile(t *testing.T) {
-	if n := len(nano.Bytes()); n > 12<<20 {
-		t.Errorf("nano.gguf has %d bytes, more than 12 MiB", n)
+func TestFiles(t *testing.T) {
+	size := 0
+	for _, tt := range []struct {
+		file, name string
+		abilities  []string
+		verbatim   bool
+	}{
+		{nano.Embedded, nano.Name, []string{"judge"}, false},
+		{nano.EmbeddedForms, nano.FormsName, []string{"entities", "tools", "extraction"}, true},
+	} {
+		data, _ := nano.File(tt.file)
+		size += len(data)
+		i := open(t, tt.file).Info()
+		if i.Name != tt.name || !slices.Equal(i.Abilities, tt.abilities) || i.Verbatim != tt.verbatim {
+			t.Errorf("%s: name %q, abilities %v, verbatim %v; want %q, %v, %v", tt.file, i.Name, i.Abilities, i.Verbatim, tt.name, tt.abilities, tt.verbatim)
+		}
+		if judges := slices.Contains(tt.abilities, "judge"); judges != (i.JudgeScale > 0) {
+			t.Errorf("%s: judge scale %v", tt.file, i.JudgeScale)
+		}
 	}
-	i := open(t).Info()
-	if i.Name != nano.Name {
-		t.Errorf("name %q, want %q", i.Name, nano.Name)
+	if size > 12<<20 {
+		t.Errorf("the files have %d bytes, more than 12 MiB", size)
 	}
-	if !slices.Equal(i.Abilities, []string{"judge"}) {
-		t.Errorf("abilities %v, want judge alone", i.Abilities)
-	}
-	if i.JudgeScale <= 0 {
-		t.Errorf("judge scale %v", i.JudgeScale)
+}
+
+// nano-forms goes on from a prompt and the beginning of an answer as the training code does.
+func TestForms(t *testing.T) {
+	m := open(t, nano.EmbeddedForms)
+	for n, g := range goldens[struct {
+		Segments []segment
+		IDs, Top []int32
+		Logits   []float64
+	}](t, "forms.jsonl") {
+		ids := encode(m, g.Segments)
+		if !slices.Equal(ids, g.IDs) {
+			t.Errorf("prompt %d: ids\n%v, want\n%v", n, ids, g.IDs)
+			continue
+		}
+		s, err := m.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Prefill(t.Context(), ids); err != nil {
+			t.Fatal(err)
+		}
+		for i, id := range g.Top {
+			if got := float64(s.Logits()[id]); math.Abs(got-g.Logits[i]) > 0.25 { // 8-bit activations here, 32-bit there
+				t.Errorf("prompt %d: logit of %d is %.4f, want %.4f", n, id, got, g.Logits[i])
+			}
+		}
+		s.Close()
 	}
 }
 
 // The engine reads the same tokens and reaches the same verdicts as the training code.
 func TestGolden(t *testing.T) {
-	m := open(t)
+	m := open(t, nano.Embedded)
 	local, cloud := label(t, m, "local"), label(t, m, "cloud")
-	for n, g := range goldens(t) {
-		var ids []int32
-		for _, s := range g.Segments {
-			ids = m.Tokenizer().Encode(ids, s.Text, tokenizer.Options{ParseSpecial: s.Special})
-		}
+	for n, g := range goldens[golden](t, "golden.jsonl") {
+		ids := encode(m, g.Segments)
 		if !slices.Equal(ids, g.IDs) {
 			t.Errorf("prompt %d: ids\n%v, want\n%v", n, ids, g.IDs)
 			continue
@@ -106,8 +154,8 @@ func TestGolden(t *testing.T) {
 }
 
 func BenchmarkJudge(b *testing.B) {
-	m := open(b)
-	ids := goldens(b)[0].IDs
+	m := open(b, nano.Embedded)
+	ids := goldens[golden](b, "golden.jsonl")[0].IDs
 	for len(ids) < 200 {
 		ids = append(ids, ids[len(ids)%60+10])
 	}
