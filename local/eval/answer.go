@@ -19,6 +19,19 @@ type Model struct {
 	Most int
 }
 
+// addCalls adds the pieces of one event to the calls. A piece goes on with the call of its index.
+func addCalls(calls []Call, pieces []llm.ToolDelta) []Call {
+	for _, p := range pieces {
+		for len(calls) <= p.Index {
+			calls = append(calls, Call{})
+		}
+		c := &calls[p.Index]
+		c.Name += p.Name
+		c.Arguments = append(c.Arguments, p.Arguments...)
+	}
+	return calls
+}
+
 // Reply answers one sample.
 func (m *Model) Reply(ctx context.Context, suite string, s *Sample) (Reply, error) {
 	if suite == "entities" {
@@ -51,9 +64,7 @@ func (m *Model) Reply(ctx context.Context, suite string, s *Sample) (Reply, erro
 	err = m.Tier.Generate(ctx, req, func(ev llm.Event) error {
 		for _, d := range ev.Choices {
 			r.Text += d.Text
-			for _, c := range d.ToolCalls { // the local tier's calls come whole
-				r.Calls = append(r.Calls, Call{c.Name, json.RawMessage(c.Arguments)})
-			}
+			r.Calls = addCalls(r.Calls, d.ToolCalls)
 			r.Failed = r.Failed || d.Broken
 		}
 		if ev.Usage != nil {

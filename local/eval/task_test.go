@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-ai/sluice/internal/llm"
 	"github.com/sluice-ai/sluice/local"
 	"github.com/sluice-ai/sluice/runtime/nano"
 )
@@ -194,5 +195,21 @@ func TestReplies(t *testing.T) {
 				t.Errorf("%s: the baseline gets nothing right: %+v", suite, r)
 			}
 		}
+	}
+}
+
+// A call that a grammar holds comes in pieces.
+func TestAddCalls(t *testing.T) {
+	var calls []Call
+	for _, pieces := range [][]llm.ToolDelta{
+		{{Index: 0, ID: "call_1", Name: "book"}},
+		{{Index: 0, Arguments: `{"seat":`}},
+		{{Index: 0, Arguments: `"4A"}`}, {Index: 1, ID: "call_2", Name: "pay", Arguments: `{"all"`}},
+		{{Index: 1, Arguments: `:true}`}},
+	} {
+		calls = addCalls(calls, pieces)
+	}
+	if got, want := fmt.Sprintf("%s", calls), `[{book {"seat":"4A"}} {pay {"all":true}}]`; got != want {
+		t.Errorf("calls %s, want %s", got, want)
 	}
 }
