@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
@@ -24,7 +25,8 @@ from sluice_train.model import LFM2, Config
 SMEAR_AT, COPY_AT, POINT_AT, TAP = (2, 3), 4, 5, 3
 MIX = {"entities": 0.34, "tools": 0.33, "extraction": 0.33}
 FORMS = {"entities": 0.0, "tools": 0.3, "extraction": 0.45}  # share of generated examples
-WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.6, "lm": 0.03}
+TOGETHER = 8  # steps between averages of the processes' weights
+WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.6, "lm": 0.03, "full": 0.3}
 
 
 def vocabulary(train: dict, size: int = 8192) -> bpe.Tokenizer:
@@ -151,9 +153,19 @@ def run(model, batch, prefix, dt):
     return h, x, off
 
 
+def hold(lg, allowed):
+    """Logits with -inf for what decoding forbids."""
+    r = [n for n, a in enumerate(allowed) if a is not None for _ in a]
+    c = [i for a in allowed if a is not None for i in a]
+    mask = torch.zeros(lg.shape, dtype=torch.bool)
+    mask[[n for n, a in enumerate(allowed) if a is None]] = True
+    mask[r, c] = True
+    return lg.masked_fill(~mask, -torch.inf)
+
+
 def loss_of(model, heads, batch, prefix, rng, dt):
     h, x, off = run(model, batch, prefix, dt)
-    rows, cols, target, w = [], [], [], []
+    rows, cols, target, w, allowed = [], [], [], [], []
     lr, lc, lt = [], [], []
     for r, i in enumerate(batch):
         for k, wt in enumerate(i.weight):
@@ -162,6 +174,7 @@ def loss_of(model, heads, batch, prefix, rng, dt):
                 cols.append(i.start + k - 1 - off)
                 target.append(i.ids[i.start + k])
                 w.append(wt)
+                allowed.append(i.allow[k])
         for p in range(max(1, off + 1), i.start):
             if rng.random() < 0.08:
                 lr.append(r)
@@ -169,10 +182,14 @@ def loss_of(model, heads, batch, prefix, rng, dt):
                 lt.append(i.ids[p])
     w = torch.tensor(w)
     lg = model.logits(h[rows, cols], dt)
-    ce = F.cross_entropy(lg, torch.tensor(target), reduction="none")
-    answer = (ce * w).sum() / w.sum()
-    hit = ((lg.argmax(1) == torch.tensor(target)) & (w >= 1)).sum().item() / max(1, (w >= 1).sum().item())
-    total = answer
+    want = torch.tensor(target)
+    full = F.cross_entropy(lg, want, reduction="none")
+    held = hold(lg, allowed)
+    choice = w * torch.tensor([a is None or len(a) > 1 for a in allowed])
+    ce = F.cross_entropy(held, want, reduction="none")
+    answer = (ce * choice).sum() / choice.sum()
+    hit = ((held.argmax(1) == want) & (choice >= 1)).sum().item() / max(1, (choice >= 1).sum().item())
+    total = answer + WEIGHT["full"] * (full * w).sum() / w.sum()
     if lr:
         total = total + WEIGHT["lm"] * F.cross_entropy(model.logits(h[lr, lc], dt), torch.tensor(lt))
     parts = {"answer": answer.item(), "hit": hit}
@@ -201,6 +218,18 @@ def loss_of(model, heads, batch, prefix, rng, dt):
     return total, parts
 
 
+@torch.no_grad()
+def average(params, of: int):
+    """Give each process the mean of all processes' weights."""
+    flat = torch.cat([p.view(-1) for p in params])
+    dist.all_reduce(flat)
+    flat /= of
+    at = 0
+    for p in params:
+        p.copy_(flat[at:at + p.numel()].view_as(p))
+        at += p.numel()
+
+
 def look(model, dev_items, prefix, dt):
     with torch.no_grad(), torch.autocast("cpu", dtype=dt, enabled=dt != torch.float32):
         return _look(model, dev_items, prefix, dt)
@@ -218,8 +247,9 @@ def _look(model, dev_items, prefix, dt):
             batch = its[k:k + 12]
             h, x, off = run(model, batch, prefix, dt)
             for r, i in enumerate(batch):
-                pos = [j for j, w in enumerate(i.weight) if w >= 1]
+                pos = [j for j, w in enumerate(i.weight) if w >= 1 and (i.allow[j] is None or len(i.allow[j]) > 1)]
                 lg = model.logits(h[r, [i.start + j - 1 - off for j in pos]], dt)
+                lg = hold(lg, [i.allow[j] for j in pos])
                 ok = (lg.argmax(1) == torch.tensor([i.ids[i.start + j] for j in pos])).tolist()
                 free += sum(ok)
                 nf += len(ok)
@@ -261,6 +291,9 @@ def main():
     a.add_argument("--dt", default="bfloat16")
     a.add_argument("--start", type=Path, help="weights to begin with instead of the circuits")
     a.add_argument("--hard", type=int, default=0, help="the step from which on examples are as long as they come; default: where the rate begins to fall")
+    a.add_argument("--muon", type=float, default=0.0, help="the matrices are trained by Muon, at this part of the rate; 0: by AdamW like the rest")
+    a.add_argument("--of", type=int, default=1, help="so many processes train together, one a core, and average their weights now and then")
+    a.add_argument("--rank", type=int, default=0, help="which of them this is; the first one writes")
     a.add_argument("--ema", type=float, default=0.998)
     args = a.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -281,27 +314,37 @@ def main():
     ema = copy.deepcopy(model)
     params = [*model.parameters(), *heads.parameters()]
     table = model.embed.weight  # the tied output touches all of its rows at every step, most of them with noise
-    opt = torch.optim.AdamW([{"params": [p for p in params if p.dim() > 1 and p is not table], "weight_decay": 0.05, "share": 1.0},
-                             {"params": [p for p in params if p.dim() <= 1], "weight_decay": 0.0, "share": 1.0},
-                             {"params": [table], "weight_decay": 0.0, "share": args.embed_share, "eps": 1e-7}], lr=args.lr, betas=(0.9, 0.98), fused=True)
+    square = [p for n, p in model.named_parameters() if args.muon and p.dim() == 2 and p is not table and not n.endswith("conv")]
+    theirs = {id(p) for p in square} | {id(table)}
+    opt = [torch.optim.AdamW([{"params": [p for p in params if p.dim() > 1 and id(p) not in theirs], "weight_decay": 0.05, "share": 1.0},
+                              {"params": [p for p in params if p.dim() <= 1], "weight_decay": 0.0, "share": 1.0},
+                              {"params": [table], "weight_decay": 0.0, "share": args.embed_share, "eps": 1e-7}], lr=args.lr, betas=(0.9, 0.98), fused=True)]
+    if square:
+        opt.append(torch.optim.Muon([{"params": square, "share": args.muon}], lr=args.lr, weight_decay=0.05, momentum=0.95, ns_steps=4, adjust_lr_fn="match_rms_adamw"))
     at = {"step": 0, "spent": 0.0, "decay_from": int(args.steps * (1 - args.decay)), "steps": args.steps}
     if last.exists():
         s = torch.load(last)
         model.load_state_dict(s["model"])
         heads.load_state_dict(s["heads"])
         ema.load_state_dict(s["ema"])
-        opt.load_state_dict(s["opt"])
+        for o, state in zip(opt, s["opt"]):
+            o.load_state_dict(state)
         at = s["at"]
         print(f"resumed at step {at['step']}", flush=True)
     prefix = prefix_of(tok)
     model.embed_drop = 0.03
     for layer in model.layers:
         layer.drop = 0.05
-    source = Source(train, tok, f"{args.seed}/{at['step']}")
-    rng = random.Random(at["step"])
-    torch.manual_seed(at["step"])
+    source = Source(train, tok, f"{args.seed}/{at['step']}" + (f"/{args.rank}" if args.rank else ""))
+    rng = random.Random(at["step"] + args.rank)
+    torch.manual_seed(at["step"] + args.rank)
+    if args.of > 1:
+        meet = (args.out / f"meet-{at['step']}").resolve()
+        dist.init_process_group("gloo", init_method=f"file://{meet}", rank=args.rank, world_size=args.of)
+    first = args.rank == 0
     sums, began, tokens, pile = {}, time.time(), 0, []
-    print({"params": sum(p.numel() for p in model.parameters()), "dev": look(ema, dev_items, prefix, dt)}, flush=True)
+    if first:
+        print({"params": sum(p.numel() for p in model.parameters()), "dev": look(ema, dev_items, prefix, dt)}, flush=True)
     while at["step"] < at["steps"]:
         if not pile:
             source.easy = max(0.15, 1 - at["step"] / (args.hard or max(1, at["decay_from"])))
@@ -309,16 +352,20 @@ def main():
         batch = pile.pop()
         f, d = at["step"], at["decay_from"]
         rate = args.lr * min(1, (f + 1) / 100) * (1 if f < d else max(0.0, 1 - (f - d) / (at["steps"] - d)))
-        for g in opt.param_groups:
+        for g in (g for o in opt for g in o.param_groups):
             g["lr"] = rate * g["share"]
         model.train()
         with torch.autocast("cpu", dtype=dt, enabled=dt != torch.float32):
             loss, parts = loss_of(model, heads, batch, prefix, rng, dt)
-        opt.zero_grad(set_to_none=True)
+        for o in opt:
+            o.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
-        opt.step()
+        for o in opt:
+            o.step()
         at["step"] += 1
+        if args.of > 1 and at["step"] % TOGETHER == 0:
+            average(params, args.of)
         k = min(args.ema, (1 + at["step"]) / (10 + at["step"]))
         with torch.no_grad():
             torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - k)
@@ -330,21 +377,27 @@ def main():
             s[1] += 1
         if at["step"] % 50 == 0:
             finish = args.out / "finish"
-            if finish.exists():
-                n = int(finish.read_text())
-                finish.unlink()
+            n = torch.tensor([int(finish.read_text()) if first and finish.exists() else 0])
+            if args.of > 1:
+                dist.all_reduce(n)
+            if n := int(n):
+                finish.unlink(missing_ok=True)
                 at["decay_from"], at["steps"] = at["step"], at["step"] + n
         if at["step"] % args.look == 0 or at["step"] >= at["steps"]:
             took = time.time() - began
             at["spent"] += took
+            if not first:
+                sums, began, tokens = {}, time.time(), 0
+                continue
             print(json.dumps({"step": at["step"], "min": round(at["spent"] / 60, 1), "tok/s": round(tokens / took), "lr": round(rate, 6)} |
                              {k: round(v[0] / v[1], 3) for k, v in sorted(sums.items())} | {"dev": look(ema, dev_items, prefix, dt)}), flush=True)
-            state = {"model": model.state_dict(), "heads": heads.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "at": at,
+            state = {"model": model.state_dict(), "heads": heads.state_dict(), "ema": ema.state_dict(), "opt": [o.state_dict() for o in opt], "at": at,
                      "config": asdict(model.c)}
             torch.save(state, args.out / "last.tmp")
             os.replace(args.out / "last.tmp", last)
             sums, began, tokens = {}, time.time(), 0
-    write(args.out / "forms.gguf", ema, tok)
+    if first:
+        write(args.out / "forms.gguf", ema, tok)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ where in the prompt a copy begins, `Item.tags` what the words of the user's text
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from . import tasks
+from . import tasks, verbatim
 from .bpe import ALPHABET, Tokenizer, pieces
 
 BYTES = {c: b for b, c in enumerate(ALPHABET)}
@@ -24,6 +25,7 @@ class Item:
     point: list[tuple[int, int]] = field(default_factory=list)  # (position that predicts, position copied)
     tags: list[tuple[int, int]] = field(default_factory=list)  # (position, tag) of the user's text
     values: list[tuple[int, int]] = field(default_factory=list)  # (position, 0 none, 1 begins a value, 2 inside)
+    allow: list = field(default_factory=list)  # of each answer token: the ids that decoding would allow, where that is known; None
     task: str = ""
 
 
@@ -36,6 +38,14 @@ def encode_at(tok: Tokenizer, text: str) -> tuple[list[int], list[int]]:
             offs.append(at)
             at += len(tok.vocab[i])
     return ids, offs
+
+
+@lru_cache(maxsize=4)
+def structure(tok: Tokenizer) -> frozenset[int]:
+    """Tokens that forms are made of."""
+    text = '[]{}()=",:?.- 0 1 2 3 4 5 6 7 8 9 {" ": " {" [" ["a null true false None True False Which No tool fits'
+    out = {i for part in (text, " " + text, text.replace(" ", "")) for i in tok.encode(part)}
+    return frozenset(out | {tok.ids[t] for t in ("<|im_end|>", tasks.CALL_START, tasks.CALL_END)})
 
 
 def entities_answer(ex):
@@ -168,7 +178,7 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
     ids, spans = [], []  # spans: (first token, token offsets in bytes, text) of each plain segment of the prompt
     seg = tasks.segments(task, ex)
     role = ""
-    turns = []
+    turns, known = [], set()
     for text, special in seg:
         if special:
             ids.append(tok.ids[text])
@@ -184,7 +194,12 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
             if len(text) > skip:
                 turns.append((len(ids), offs, text, skip))
         ids += part
+        if role == "system":
+            known.update(part)
     start = len(ids)
+    known |= structure(tok)
+    known |= {tok.ids[w[1:] if w[0] == "Ġ" else "Ġ" + w] for i in known if (w := tok.vocab[i])[1:] in tok.ids or "Ġ" + w in tok.ids
+              if (w[1:] if w[0] == "Ġ" else "Ġ" + w) in tok.ids}
     weight: list[float] = []
     item = Item(ids, start, weight, task=task)
     if task == "tools" and not ex["calls"]:
@@ -193,6 +208,7 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
         item.ids = ids + part + [tok.ids["<|im_end|>"]]
         named = len(ASK.format("")) - 2
         item.weight = [2.0] + [FREE if ex.get("ask") and o >= named else FAINT for o in offs[1:]] + [FREE]
+        item.allow = [None] + [known] * len(part)
         return item
     body = {"entities": entities_answer, "extraction": extraction_answer, "tools": tools_answer}[task](ex)
     flat, copies, text = [], [], ""
@@ -220,6 +236,21 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
     ids.append(tok.ids["<|im_end|>"])
     weight.append(FREE if task == "tools" else FORCED)
 
+    item.allow = [known] * len(weight)
+    if task == "tools":
+        item.allow[0] = None
+    pieces_ = verbatim.Pieces(tok, [t[skip:] for _, _, t, skip in turns])
+    body_bytes = "".join(ALPHABET[b] for b in text.encode())
+    for at, what, v in copies:
+        if what != "copy":
+            continue
+        end = at + len(json.dumps(v, ensure_ascii=False)[1:-1].encode())
+        for i, o in enumerate(offs):
+            if at <= o <= end:
+                item.allow[base + i - start] = pieces_.next(body_bytes[at:o])
+    for k, (a, i) in enumerate(zip(item.allow, ids[start:])):
+        if a is not None and i not in a:
+            item.allow[k] = known | {i}
     used: dict[int, int] = {}
     for at, what, v in copies:
         n = next((i for i, o in enumerate(offs) if o == at), None)
