@@ -26,7 +26,7 @@ SMEAR_AT, COPY_AT, POINT_AT, TAP = (2, 3), 4, 5, 3
 MIX = {"entities": 0.34, "tools": 0.33, "extraction": 0.33}
 FORMS = {"entities": 0.0, "tools": 0.3, "extraction": 0.45}  # share of generated examples
 TOGETHER = 8  # steps between averages of the processes' weights
-WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.6, "lm": 0.03, "full": 0.3}
+WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.6, "lm": 0.03, "chain": 0.5, "full": 0.3}
 
 
 def vocabulary(train: dict, size: int = 8192) -> bpe.Tokenizer:
@@ -74,7 +74,7 @@ def fresh(tok, seed: int, source=None):
 
 def watch(model):
     model.tap = TAP
-    model.layers[POINT_AT].mixer.watch = True
+    model.layers[POINT_AT].mixer.watch = model.layers[COPY_AT].mixer.watch = True
 
 
 class Source:
@@ -214,7 +214,14 @@ def loss_of(model, heads, batch, prefix, rng, dt):
         r, t, s = ([a[k] for a in at] for k in (0, 1, 2))
         each = [-(seen[r, k, t, [min(x + k, y) for x, y in zip(s, t)]].float() + 1e-4).log().mean() for k in (0, 1, 2)]
         total = total + WEIGHT["point"] * sum(each) / 3
+        parts["ptr"] = sum(seen[r, 0, t].argmax(1) == torch.tensor(s)).item() / len(s)
         parts |= {f"point{k}": l.item() for k, l in enumerate(each)}
+    at = [(r, t - off, s) for r, i in enumerate(batch) for t, s in i.chain if t >= off]
+    if at:
+        r, t, s = ([a[k] for a in at] for k in (0, 1, 2))
+        l = -(model.layers[COPY_AT].mixer.seen[r, 2, t, s].float() + 1e-4).log().mean()
+        total = total + WEIGHT["chain"] * l
+        parts["chain"] = l.item()
     return total, parts
 
 
@@ -371,7 +378,7 @@ def main():
             torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - k)
         tokens += sum(len(i.ids) for i in batch)
         for n, v in parts.items():
-            key = f"{batch[0].task[:3]} {n}" if n[:3] in ("ans", "hit", "poi") else n
+            key = f"{batch[0].task[:3]} {n}" if n[:3] in ("ans", "hit", "poi", "ptr") else n
             s = sums.setdefault(key, [0.0, 0])
             s[0] += v
             s[1] += 1

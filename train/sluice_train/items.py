@@ -23,6 +23,7 @@ class Item:
     start: int  # of the answer
     weight: list[float]  # of each answer token
     point: list[tuple[int, int]] = field(default_factory=list)  # (position that predicts, position copied)
+    chain: list[tuple[int, int]] = field(default_factory=list)  # (position, where the entity before the one in question begins)
     tags: list[tuple[int, int]] = field(default_factory=list)  # (position, tag) of the user's text
     values: list[tuple[int, int]] = field(default_factory=list)  # (position, 0 none, 1 begins a value, 2 inside)
     allow: list = field(default_factory=list)  # of each answer token: the ids that decoding would allow, where that is known; None
@@ -63,7 +64,7 @@ def _json(v, schema, out, choice=False):
     nullable = isinstance(t, list) and len(t) > 1 or "anyOf" in s or "oneOf" in s
     if isinstance(v, str):
         if "enum" in s:
-            out += [('"', FREE if nullable or choice else FORCED), (json.dumps(v, ensure_ascii=False)[1:-1], FREE), ('"', FREE)]
+            out += [('"', FREE if nullable or choice else FORCED), (("option", v), FREE), ('"', FREE)]
         else:
             out += [('"', FREE if nullable else FORCED), (("copy", v), FREE), ('"', FREE)]
         return FORCED
@@ -134,7 +135,7 @@ def tools_answer(ex):
         s = schemas.get(c["name"], {})
         props, required = s.get("properties") or {}, s.get("required") or []
         names, last, pending = list(props), -1, FORCED
-        out += [(c["name"], FREE), ("(", FREE)]
+        out += [(("tool", c["name"]), FREE), ("(", FREE)]
         for m, (k, v) in enumerate(c["arguments"].items()):
             i = names.index(k) if k in names else last + 1
             skipped = any(names[j] not in required for j in range(last + 1, i)) or k not in required
@@ -178,7 +179,7 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
     ids, spans = [], []  # spans: (first token, token offsets in bytes, text) of each plain segment of the prompt
     seg = tasks.segments(task, ex)
     role = ""
-    turns, known = [], set()
+    turns, rules, known = [], [], set()
     for text, special in seg:
         if special:
             ids.append(tok.ids[text])
@@ -196,6 +197,7 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
         ids += part
         if role == "system":
             known.update(part)
+            rules.append((len(ids) - len(part), offs, text))
     start = len(ids)
     known |= structure(tok)
     known |= {tok.ids[w[1:] if w[0] == "Ġ" else "Ġ" + w] for i in known if (w := tok.vocab[i])[1:] in tok.ids or "Ġ" + w in tok.ids
@@ -209,15 +211,22 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
         named = len(ASK.format("")) - 2
         item.weight = [2.0] + [FREE if ex.get("ask") and o >= named else FAINT for o in offs[1:]] + [FREE]
         item.allow = [None] + [known] * len(part)
+        if ex.get("ask"):
+            source = _rule(rules, json.dumps(ex["ask"], ensure_ascii=False) + ":", 1)
+            n = next((i for i, o in enumerate(offs) if o >= named), None)
+            if source is not None and n is not None:
+                item.point.append((start + n - 1, source))
         return item
     body = {"entities": entities_answer, "extraction": extraction_answer, "tools": tools_answer}[task](ex)
-    flat, copies, text = [], [], ""
+    flat, copies, marks, text = [], [], [], ""
     for t, w in body:
         what = None
         if isinstance(t, tuple):
             what, v = t
-            t = json.dumps(v, ensure_ascii=False)[1:-1] if what == "copy" else number_text(v)
+            t = number_text(v) if what == "number" else v if what == "tool" else json.dumps(v, ensure_ascii=False)[1:-1]
             copies.append((len(text.encode()), what, v))
+        elif task == "entities" and w and t not in ('"', "}"):
+            marks.append((len(text.encode()), t))
         flat += [w] * len(t.encode())
         text += t
     want = "".join(t for t, s in tasks.answer(task, ex) if not s)
@@ -254,6 +263,12 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
     used: dict[int, int] = {}
     for at, what, v in copies:
         n = next((i for i, o in enumerate(offs) if o == at), None)
+        if what in ("tool", "option"):
+            q = json.dumps(v, ensure_ascii=False)
+            source = _rule(rules, '"name": ' + q, 9) if what == "tool" else _rule(rules, q, 1)
+            if n is not None and source is not None:
+                item.point.append((base + n - 1, source))
+            continue
         found = _find(turns, what, v, used, ordered=task == "entities")
         if found is None:
             continue
@@ -269,7 +284,7 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
     if task == "entities":
         first, toffs, t, skip = turns[-1]
         tag = {i: 0 for i, o in enumerate(toffs) if o >= skip}
-        cursor = skip
+        cursor, begins = skip, [first - 1]  # of the entities, after where the turn begins
         for kind, s in ex["e"]:
             c = t.find(s, cursor)
             if c < 0:
@@ -283,12 +298,37 @@ def build(tok: Tokenizer, task: str, ex: dict) -> Item:
             for i, o in enumerate(toffs):
                 if i == pos or b0 < o < b1:
                     tag[i] = k + (1 if i == pos else 2)
+            begins.append(first + pos)
         item.tags = [(first + i, v) for i, v in tag.items()]
         item.values = []
+        end = first + len(toffs)  # of the turn: what follows the last entity
+        if len(begins) == len(ex["e"]) + 1:
+            follow = begins[1:] + [end]
+            for before, here in zip(begins, follow):
+                item.chain += [(p, before) for p in range(here, min(here + 3, end + 1))]
+            at_entity = {a: k for k, (a, what, _) in enumerate(c for c in copies if c[1] == "copy")}
+            k = 0
+            for a, t in sorted(marks + [(a, "copy") for a in at_entity]):
+                n = next((i for i, o in enumerate(offs) if o == a), None)
+                if n is not None:
+                    item.chain.append((base + n - 1, begins[k]))
+                    if t != "copy":
+                        item.point.append((base + n - 1, follow[k]))
+                k += t == "copy"
     else:
         seen = dict(item.values)
         item.values = [(first + i, seen.get(first + i, 0)) for first, toffs, _, skip in turns for i, o in enumerate(toffs) if o >= skip]
     return item
+
+
+def _rule(rules, text: str, skip: int) -> int | None:
+    """The token of the system's text where `text` stands, `skip` bytes on."""
+    for first, offs, t in rules:
+        c = t.find(text)
+        if c >= 0:
+            b = len(t[:c].encode()) + skip
+            return first + max(i for i, o in enumerate(offs) if o <= b)
+    return None
 
 
 def _find(turns, what, v, used, ordered):
