@@ -161,13 +161,13 @@ def number_text(v) -> str:
     return repr(v) if isinstance(v, float) else str(v)
 
 
-NUMBER = re.compile(r"\d[\d.,'’ \u00a0\u202f]*")
+NUMBERS = re.compile(r"\d+(?:[.,'’]\d+|[ \u00a0\u202f]\d{3}(?!\d))*"), re.compile(r"\d+(?:[.,]\d+)?"), re.compile(r"\d+")
 
 
 def find_number(v, text: str) -> int:
     """The byte where a number stands that has the digits of v, or -1."""
     want = re.sub(r"\D", "", number_text(v)).strip("0") or "0"
-    for m in NUMBER.finditer(text):
+    for m in (m for n in NUMBERS for m in n.finditer(text)):
         digits = re.sub(r"\D", "", m.group())
         if digits.strip("0") == want or digits.lstrip("0") == want or (digits.strip("0") or "0") == want:
             return len(text[:m.start()].encode())
