@@ -212,7 +212,7 @@ def loss_of(model, heads, batch, prefix, rng, dt):
     if at:
         seen = model.layers[POINT_AT].mixer.seen
         r, t, s = ([a[k] for a in at] for k in (0, 1, 2))
-        each = [-(seen[r, k, t, [min(x + k, y) for x, y in zip(s, t)]].float() + 1e-4).log().mean() for k in (0, 1, 2)]
+        each = [-(seen[r, k, t, [min(x + k, y + off) for x, y in zip(s, t)]].float() + 1e-4).log().mean() for k in (0, 1, 2)]
         total = total + WEIGHT["point"] * sum(each) / 3
         parts["ptr"] = sum(seen[r, 0, t].argmax(1) == torch.tensor(s)).item() / len(s)
         parts |= {f"point{k}": l.item() for k, l in enumerate(each)}
