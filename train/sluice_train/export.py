@@ -55,7 +55,7 @@ def save(path: Path, model: LFM2, tok: Tokenizer, scale: float, bias: float, nam
         ("tokenizer.ggml.padding_token_id", U32, 0), ("tokenizer.ggml.add_bos_token", BOOL, True),
         ("tokenizer.ggml.add_sep_token", BOOL, False), ("tokenizer.chat_template", STRING, TEMPLATE),
         ("sluice.abilities", (ARRAY, STRING), list(abilities)),
-    ] + ([("sluice.judge.scale", F32, scale), ("sluice.judge.bias", F32, bias)] if "judge" in abilities else [])
+    ] + ([("sluice.judge.scale", F32, scale), ("sluice.judge.bias", F32, bias)] if "judge" in abilities else [("sluice.verbatim", BOOL, True)])
     tensors = {}
     for g, t in tensor_names(c):
         w = state[t].detach().float().cpu().numpy()
