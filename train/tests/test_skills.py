@@ -61,13 +61,33 @@ class Items(unittest.TestCase):
     def test_copies_begin_where_the_text_has_them(self):
         for task, ex, n in (("entities", ENTITY, 3), ("tools", TOOL, 2), ("extraction", FORM, 2)):
             tok, i, _ = self.parts(task, ex)
-            self.assertEqual(len(i.point), n, task)
-            for at, source in i.point:
+            copies = [(at, source) for at, source in i.point if i.weight[at + 1 - i.start] == items.BEGIN]
+            self.assertEqual(len(copies), n, task)
+            for at, source in copies:
                 self.assertLess(source, i.start)
                 self.assertEqual(tok.vocab[i.ids[at + 1]].lstrip("Ġ"), tok.vocab[i.ids[source]].lstrip("Ġ"))
         _, i, _ = self.parts("entities", ENTITY)
-        first = [s for _, s in i.point]
+        first = [s for at, s in i.point if i.weight[at + 1 - i.start] == items.BEGIN]
         self.assertEqual(first, sorted(first))  # the second mention is the second place
+
+    def test_entities_are_a_chain(self):
+        tok, i, free = self.parts("entities", ENTITY)
+        self.assertIn('LOCATION"', free)  # LOCATION_ADDRESS would go on
+        begins = dict.fromkeys(s for at, s in i.point if i.weight[at + 1 - i.start] == items.BEGIN)
+        before = dict(i.chain)
+        turn = [p for p in range(i.start) if tok.vocab[i.ids[p]] == "<|im_start|>"][-2]  # the user's; then the answer's
+        want = [turn, *begins]
+        for last, here in zip(want, begins):
+            self.assertEqual(before[here], last)
+        for at, s in i.point:  # of an answer's decisions, those that look at an entity know the one before it
+            if s in begins:
+                self.assertEqual(before[at], want[list(begins).index(s)])
+
+    def test_the_choices_of_decoding(self):
+        for task, ex in (("entities", ENTITY), ("tools", TOOL), ("extraction", FORM)):
+            tok, i, _ = self.parts(task, ex)
+            for t, allowed in zip(i.ids[i.start:], i.allow):
+                self.assertTrue(allowed is None or t in allowed)
 
     def test_refusals(self):
         tok, i, free = self.parts("tools", TOOL | {"calls": [], "ask": "ward", "say": "Which ward?"})
