@@ -123,7 +123,7 @@ providers:
 		refused(t, p.chat(t, stream, ask("auto", "Write to "+email+" about it"), header{"Authorization", "Bearer " + acmeKey}),
 			403, "residency_no_target", "residency")
 		const text = "Parcel for Maud Ellery, 3 boxes, from the Hartfield mill."
-		a := p.chat(t, stream, ask("local/forms", text, body{"response_format": body{"type": "json_schema", "json_schema": body{"name": "parcel", "schema": body{
+		a := p.chat(t, stream, ask("local/forms", text, body{"max_tokens": 80, "response_format": body{"type": "json_schema", "json_schema": body{"name": "parcel", "schema": body{
 			"type": "object", "required": []string{"name", "boxes"}, "properties": body{"name": body{"type": "string"}, "boxes": body{"type": "integer"}}}}}}))
 		a.expect(t, http.StatusOK, "local", "local/forms")
 		var form struct {
