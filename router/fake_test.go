@@ -57,17 +57,35 @@ func (i inspector) Redact(req *llm.Request, _ []llm.Finding, types []string) ([]
 	return []byte(strings.ReplaceAll(string(req.Body), "CAT", "X1X")), &restorer{}, nil
 }
 
-type restorer struct{ n int }
+// A restorer holds back an X at the end of what is not the last piece.
+type restorer struct {
+	n    int
+	held string
+}
 
 func (r *restorer) Event(ev *llm.Event) {
 	for i := range ev.Choices {
-		if d := &ev.Choices[i]; strings.Contains(d.Text, "X1X") {
+		d := &ev.Choices[i]
+		d.Text, r.held = r.held+d.Text, ""
+		if before, ok := strings.CutSuffix(d.Text, "X"); ok && d.Finish == "" && !strings.HasSuffix(d.Text, "X1X") {
+			d.Text, r.held = before, "X"
+		}
+		if strings.Contains(d.Text, "X1X") {
 			d.Text, ev.Edited, r.n = strings.ReplaceAll(d.Text, "X1X", "CAT"), true, r.n+1
 		}
 	}
 }
-func (r *restorer) Flush() []llm.Delta { return nil }
-func (r *restorer) Restored() int      { return r.n }
+
+func (r *restorer) Flush() []llm.Delta {
+	if r.held == "" {
+		return nil
+	}
+	rest := r.held
+	r.held = ""
+	return []llm.Delta{{Text: rest}}
+}
+
+func (r *restorer) Restored() int { return r.n }
 
 type judge llm.Assessment
 

@@ -151,16 +151,22 @@ func (x *Exchange) copy(ctx context.Context, link trace.Link) {
 			rec.CostKnown = rec.CostKnown && known
 		}
 	}
-	g := &gate{x: x, req: &req, local: true, restore: restore} // only to read
+	g := &gate{x: x, req: &req, local: true} // only to read
+	read := func(choices []llm.Delta) {
+		for i := range choices {
+			g.read(&choices[i])
+		}
+	}
 	err = x.r.cfg.Cloud.Generate(ctx, &req, func(ev llm.Event) error {
 		if restore != nil {
 			restore.Event(&ev)
 		}
-		for i := range ev.Choices {
-			g.read(&ev.Choices[i])
-		}
+		read(ev.Choices)
 		return nil
 	})
+	if restore != nil { // what was held back, for it could have become a placeholder
+		read(restore.Flush())
+	}
 	rec.Duration = time.Since(started)
 	outcome := "failed"
 	if err == nil {

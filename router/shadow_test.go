@@ -82,6 +82,9 @@ func TestShadow(t *testing.T) {
 			})
 		}, other, "c/2 shadow", true},
 		{"redacted", "auto", "my CAT", nil, same, "c/1 shadow", true},
+		{"redacted-to-the-end", "auto", "my CAT", nil, func(_ *llm.Request, emit func(llm.Event) error) error {
+			return emit(llm.Event{Choices: []llm.Delta{{Text: "from homeX"}}, Usage: &llm.Usage{Input: 10, Output: 1}})
+		}, "c/1 shadow", false},
 		{"not-sampled", "auto", "hello", func(g *rig) { g.cfg.Shadow.Share = 0 }, same, "", false},
 		{"sick-clouds", "auto", "hello", func(g *rig) { g.cloud.sick = map[string]bool{"c/1": true, "c/2": true} }, same, "", false},
 	} {
