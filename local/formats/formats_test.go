@@ -208,7 +208,7 @@ func TestRememberedFormats(t *testing.T) {
 			t.Errorf("%+v, want %s; %d formats are remembered, %d before", got, verdict, len(c.kept), was)
 		}
 	}
-	if c.wants(req) != c.wants(req) {
+	if once, again := c.wants(req), c.wants(req); once != again {
 		t.Error("a large format is read for each choice")
 	}
 	for i := range keepWanted + 1 {
