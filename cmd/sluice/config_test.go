@@ -79,13 +79,13 @@ func TestExamplesInDefaultConfig(t *testing.T) {
 		t.Setenv(name, "a-value")
 	}
 	c := load(t, file(t, text))
-	if len(c.Local.Models) != 2 || len(c.Providers) != 1 || len(c.Providers[0].Models) != 1 || len(c.Aliases) != 2 || len(c.Keys) != 1 || len(c.Budgets) != 1 ||
+	if len(c.Local.Models) != 3 || len(c.Providers) != 1 || len(c.Providers[0].Models) != 1 || len(c.Aliases) != 2 || len(c.Keys) != 1 || len(c.Budgets) != 1 ||
 		len(c.Providers[0].Headers) != 1 || len(c.Telemetry.Traces.Headers) != 1 {
 		t.Fatalf("an example was not found, or this test reads the file wrongly: %+v", c)
 	}
 	// The second alias names a model that the examples do not define.
 	c.Aliases = c.Aliases[:1]
-	c.Local.Models = c.Local.Models[:1] // nor is there a file for the second model
+	c.Local.Models = c.Local.Models[:2] // nor is there a file for the third model
 	b, err := assemble(t.Context(), c, quiet())
 	if err != nil {
 		t.Fatal(err)
