@@ -79,7 +79,7 @@ func modelsListCommand(f *flags) *cobra.Command {
 // openModel opens a GGUF file, or an embedded model.
 func openModel(file string, o engine.Options) (*engine.Model, error) {
 	if data, ok := nano.File(file); ok {
-		return engine.OpenBytes("nano", data, o)
+		return engine.OpenBytes(file, data, o)
 	}
 	return engine.Open(local.Locate(file), o)
 }

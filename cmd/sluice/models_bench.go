@@ -28,9 +28,9 @@ func modelsBenchCommand(f *flags) *cobra.Command {
 	var packed, asJSON bool
 	c := &cobra.Command{
 		Use: "bench [MODEL…]", Short: "How fast models run here, and how fast this machine could",
-		Long: `Measure models on this machine: files, models of the configuration, "embedded", or ones
-with random weights made for the purpose (speed does not depend on their values).
-Without a model, those of the configuration.
+		Long: `Measure models on this machine: files, models of the configuration, "embedded",
+"embedded/forms", or ones with random weights made for the purpose (speed does not
+depend on their values). Without a model, those of the configuration.
 
 Beside the model stand the machine's rooflines, measured in the same run: how fast
 memory can be read, which bounds decoding, and how many bytes can be multiplied, which

@@ -32,9 +32,6 @@ var forms []byte
 // Bytes returns nano's GGUF file. The caller must not write to it.
 func Bytes() []byte { return judge }
 
-// Forms returns nano-forms' GGUF file. The caller must not write to it.
-func Forms() []byte { return forms }
-
 // File returns the GGUF file that a configuration calls file, if it is one of
 // this package. The caller must not write to it.
 func File(file string) ([]byte, bool) {

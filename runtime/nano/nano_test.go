@@ -74,6 +74,20 @@ func label(t testing.TB, m *engine.Model, text string) int32 {
 	return ids[0]
 }
 
+// after returns the logits of the token that follows ids.
+func after(t testing.TB, m *engine.Model, ids []int32) []float32 {
+	t.Helper()
+	s, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Prefill(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Clone(s.Logits())
+}
+
 func TestFiles(t *testing.T) {
 	size := 0
 	for _, tt := range []struct {
@@ -112,19 +126,12 @@ func TestForms(t *testing.T) {
 			t.Errorf("prompt %d: ids\n%v, want\n%v", n, ids, g.IDs)
 			continue
 		}
-		s, err := m.NewSession()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Prefill(t.Context(), ids); err != nil {
-			t.Fatal(err)
-		}
+		logits := after(t, m, ids)
 		for i, id := range g.Top {
-			if got := float64(s.Logits()[id]); math.Abs(got-g.Logits[i]) > 0.25 { // 8-bit activations here, 32-bit there
+			if got := float64(logits[id]); math.Abs(got-g.Logits[i]) > 0.25 { // 8-bit activations here, 32-bit there
 				t.Errorf("prompt %d: logit of %d is %.4f, want %.4f", n, id, got, g.Logits[i])
 			}
 		}
-		s.Close()
 	}
 }
 
@@ -138,15 +145,8 @@ func TestGolden(t *testing.T) {
 			t.Errorf("prompt %d: ids\n%v, want\n%v", n, ids, g.IDs)
 			continue
 		}
-		s, err := m.NewSession()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Prefill(t.Context(), ids); err != nil {
-			t.Fatal(err)
-		}
-		got := float64(s.Logits()[local] - s.Logits()[cloud])
-		s.Close()
+		logits := after(t, m, ids)
+		got := float64(logits[local] - logits[cloud])
 		if math.Abs(got-g.Margin) > 0.1 { // 8-bit activations here, 32-bit there
 			t.Errorf("prompt %d: margin %.4f, want %.4f", n, got, g.Margin)
 		}
