@@ -53,7 +53,7 @@ def entities_answer(ex):
     out = [("[", FORCED)]
     for n, (t, s) in enumerate(ex["e"]):
         out += [("{", FREE) if n == 0 else (", ", FREE), ('"type": "' if n == 0 else '{"type": "', FORCED), (t, 2.0),
-                ('"', 2.0 if t == "LOCATION" else FORCED), (', "text": "', FORCED), (("copy", s), FREE), ('"', FREE), ("}", FORCED)]
+                ('"', 2.0 if any(u.startswith(t + "_") for u in tasks.ENTITY_TYPES) else FORCED), (', "text": "', FORCED), (("copy", s), FREE), ('"', FREE), ("}", FORCED)]
     return out + [("]", FREE)]
 
 
