@@ -61,7 +61,7 @@ func (m *Model) run() {
 			m.round++
 			took := m.step()
 			ended = time.Now()
-			grace = min(max(took/patienceShare, patienceLeast), patienceMost)
+			grace = max(m.patience, min(took/patienceShare, patienceMost))
 		}
 	}
 }

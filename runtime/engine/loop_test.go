@@ -130,6 +130,9 @@ func TestBatchedAnswers(t *testing.T) {
 		want[i], _, _ = generate(t, m, request(i))
 	}
 	clear(width)
+	m.mu.Lock()
+	m.patience = 10 * time.Second // whoever is slow on this machine is waited for
+	m.mu.Unlock()
 	together = true
 	var wg sync.WaitGroup
 	for i := range want {
@@ -146,7 +149,7 @@ func TestBatchedAnswers(t *testing.T) {
 		answers += n * count
 	}
 	t.Logf("%d steps hold %d parts of answers: %v", steps, answers, width)
-	if answers < 3*steps {
+	if answers < 8*steps {
 		t.Errorf("%d steps for %d parts of answers: they do not share", steps, answers)
 	}
 }

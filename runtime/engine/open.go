@@ -137,12 +137,13 @@ type Model struct {
 	cache    *cache // nil if there is none
 	costs    draft.Costs
 	stats    Stats
-	spare    [][]float32 // buffers of logits
-	thinking int         // owners that got logits of the last step and have not said yet what comes next
-	round    int         // counts the steps, for thinking
-	changed  bool        // somebody may be let in
-	stepping int         // tokens of the step in progress
-	wasted   int         // of those, for nobody
+	spare    [][]float32   // buffers of logits
+	patience time.Duration // how long a step waits at least for those who are thinking; tests wait longer
+	thinking int           // owners that got logits of the last step and have not said yet what comes next
+	round    int           // counts the steps, for thinking
+	changed  bool          // somebody may be let in
+	stepping int           // tokens of the step in progress
+	wasted   int           // of those, for nobody
 }
 
 // Open opens the model at path, mapped into memory: a GGUF file, any part of one
@@ -217,7 +218,7 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 		pool:  pool,
 		sched: sched.New(sched.Config{Slots: o.Parallel, Queue: max(o.Queue, 0), Tokens: maxBatch}),
 		cache: newCache(shape, o.Cache),
-		wake:  make(chan struct{}, 1), stopped: make(chan struct{}),
+		wake:  make(chan struct{}, 1), stopped: make(chan struct{}), patience: patienceLeast,
 		timer: time.NewTimer(time.Hour), stop: stopSign{Context: context.Background()},
 		turnStart: -1, toolsStart: -1,
 	}
