@@ -7,11 +7,11 @@ import (
 )
 
 // activations are n columns rounded to int8, in blocks of 32. They are stored
-// plain, column after column, or in groups of groupCols columns side by side, as
-// the tiles of package kernel want them; columns past the last are zero.
+// plain, column after column, or in groups of groupCols columns side by side, run
+// elements of each in turn, as the tiles of package kernel want them; columns past the last are zero.
 type activations struct {
 	kind kind
-	q    []int8    // [n][cols], or [groups][cols/4][groupCols][4]
+	q    []int8    // [n][cols], or [groups][cols/run][groupCols][run]
 	d    []float32 // [n][cols/32], or [groups][cols/32][groupCols]: scales
 	dsum []float32 // as d: d times the sum of the block's q
 	late []float32 // [n][cols/16], plain and for types with minimums for each 16: d times the sum of these
@@ -25,6 +25,7 @@ type activations struct {
 // are.
 type kind struct {
 	grouped bool
+	run     int // neighbouring elements of a column beside each other in a group: 4 or 8
 	late    bool
 	pairs   bool  // biases are not such, but the sums of each 32, int16[2] for each 64
 	span    int   // blocks of 32 that share a column's scale: 1, 4 or 8
@@ -54,6 +55,9 @@ func (s *Scratch) kind(w *Weight) kind {
 		k.offset = offset(w.Type)
 	}
 	k.late = hasLate(w.Type)
+	if k.grouped {
+		k.run = groupRun()
+	}
 	return k
 }
 
@@ -176,7 +180,11 @@ func (s *Scratch) quantizeGroup(worker, g int) {
 	wk.q, wk.d, wk.sums16 = wk.q[:cols], wk.d[:blocks], wk.sums16[:2*blocks]
 	for c := range have {
 		quantizeBlocks(wk.q, wk.d, wk.sums16, s.x[(g*groupCols+c)*cols:][:cols], a.kind.span)
-		interleave(q[4*c:], wk.q)
+		if a.kind.run == 8 {
+			interleave8(q[8*c:], wk.q)
+		} else {
+			interleave4(q[4*c:], wk.q)
+		}
 		for b, f := range wk.d {
 			d[groupCols*b+c] = f
 		}
@@ -204,13 +212,27 @@ func pair(halves []int32) int32 {
 	return (halves[0]+halves[1])&0xffff | (halves[2]+halves[3])<<16
 }
 
-// interleave copies each four of q, whose length is a multiple of 32, to every
+// interleave4 copies each four of q, whose length is a multiple of 32, to every
 // 4*groupCols of dst.
-func interleave(dst, q []int8) {
+func interleave4(dst, q []int8) {
 	for len(q) >= 32 {
 		from, to := (*[32]int8)(q), (*[28*groupCols + 4]int8)(dst)
 		for j := range 8 {
 			*(*[4]int8)(to[4*groupCols*j:]) = *(*[4]int8)(from[4*j:])
+		}
+		if q = q[32:]; len(q) > 0 {
+			dst = dst[32*groupCols:]
+		}
+	}
+}
+
+// interleave8 copies each eight of q, whose length is a multiple of 32, to every
+// 8*groupCols of dst.
+func interleave8(dst, q []int8) {
+	for len(q) >= 32 {
+		from, to := (*[32]int8)(q), (*[24*groupCols + 8]int8)(dst)
+		for j := range 4 {
+			*(*[8]int8)(to[8*groupCols*j:]) = *(*[8]int8)(from[8*j:])
 		}
 		if q = q[32:]; len(q) > 0 {
 			dst = dst[32*groupCols:]

@@ -8,10 +8,8 @@
 // Each score is a chain of fused additions over the elements of its key, and each
 // element of a mixture one over the keys, however many rows share them.
 
-// The assembler has no names for these: widening halves and integers, sums of
+// Nor has the assembler names for these: widening integers, sums of
 // products with one lane, and comparisons and roundings of floats.
-#define FCVTL(n, d) WORD $(0x0E217800 | n<<5 | d)
-#define FCVTL2(n, d) WORD $(0x4E217800 | n<<5 | d)
 #define SXTLB(n, d) WORD $(0x0F08A400 | n<<5 | d)
 #define SXTLB2(n, d) WORD $(0x4F08A400 | n<<5 | d)
 #define SXTLH(n, d) WORD $(0x0F10A400 | n<<5 | d)

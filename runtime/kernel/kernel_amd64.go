@@ -39,6 +39,10 @@ func tile8x16VNNI(a *tileArgs)
 //go:noescape
 func tile4x16VNNI(a *tileArgs)
 
+// groupRun returns how many neighbouring elements of a column lie beside each other in a
+// group.
+func groupRun() int { return 4 }
+
 // haveTile reports whether tile may be called.
 func haveTile() bool { return useVNNI || useAVX2 }
 

@@ -16,6 +16,7 @@ var (
 
 func init() {
 	register("NEON", &useNEON)
+	register("I8MM", &useI8MM)
 	register("DOT", &useDOT)
 }
 
@@ -59,11 +60,17 @@ func axpy(a float32, x, y []float32) {
 }
 
 // haveTile reports whether tile may be called.
-func haveTile() bool { return useDOT }
+func haveTile() bool { return useDOT || useI8MM }
 
 // tile sets the first cols columns of a.dst, and perhaps more, to the product of
 // a panel and a group, where size elements share a scale.
-func tile(a *tileArgs, cols, size int) { quarters(a, cols, size) }
+func tile(a *tileArgs, cols, size int) {
+	if useI8MM {
+		tileI8MM(a, cols, size)
+		return
+	}
+	quarters(a, cols, size)
+}
 
 func tileQuarter(a *tileArgs, size int) {
 	if size == 16 {

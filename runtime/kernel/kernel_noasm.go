@@ -4,6 +4,10 @@ package kernel
 
 import "github.com/sluice-ai/sluice/runtime/quant"
 
+// groupRun returns how many neighbouring elements of a column lie beside each other in a
+// group.
+func groupRun() int { return 4 }
+
 func haveTile() bool { return false }
 
 func tile(*tileArgs, int, int) { panic("kernel: no tile") }

@@ -31,12 +31,12 @@ const (
 // The field names are used by assembly.
 type packedArgs struct {
 	w      *byte
-	q      *int8    // group [cols/4][groupCols][4], or column [cols]
+	q      *int8    // group [cols/run][groupCols][run], or column [cols]
 	d      *float32 // group [cols/32][groupCols], or column [cols/32]
 	bias   *int32   // as d, but kind.biases for each 64 elements
 	dst    *float32 // [columns][panelRows]
 	stride int      // bytes from a column of dst to the next
-	row    int      // of the panel: the first of the eight in a quarter, otherwise 0
+	row    int      // of the panel: the first to compute, where a routine does not compute all
 	blocks int      // of the weight's type
 }
 

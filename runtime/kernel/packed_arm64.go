@@ -8,7 +8,7 @@ import "github.com/sluice-ai/sluice/runtime/quant"
 func havePacked(t quant.Type) bool {
 	switch t {
 	case quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K:
-		return useDOT
+		return useDOT || useI8MM
 	}
 	return false
 }
@@ -20,10 +20,17 @@ func repack(*packArgs, quant.Type) { panic("kernel: no routine to repack") }
 // packed sets a.dst to the product of a panel of type t and width columns: 1, in the
 // plain layout, or 4 or 8 of a group.
 func packed(a *packedArgs, t quant.Type, width int) {
-	if width > 1 {
+	switch {
+	case width > 1 && useI8MM:
+		packedI8MM(a, t, width)
+	case width > 1:
 		packedQuarters(a, t, width)
-		return
+	default:
+		packed1DOT(a, t)
 	}
+}
+
+func packed1DOT(a *packedArgs, t quant.Type) {
 	switch t {
 	case quant.Q4_0:
 		packed1Q4_0DOT(a)

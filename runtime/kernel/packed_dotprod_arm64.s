@@ -4,6 +4,7 @@
 #include "go_asm.h"
 #include "vector_arm64.h"
 #include "packed_arm64.h"
+#include "packed_dotprod_arm64.h"
 
 // PAIR4_0 is the b-th block of a pair.
 #define PAIR4_0(b, BIAS, COLUMNS, DOT, LOW, HIGH, HALVES, TIMES) \

@@ -4,6 +4,7 @@
 #include "go_asm.h"
 #include "vector_arm64.h"
 #include "packed_arm64.h"
+#include "packed_dotprod_arm64.h"
 
 // HALF4 is the b-th 32 elements of a chunk of 64.
 #define HALF4(b, BEGIN, COLUMNS, DOT, NIBBLES, SCALES, TIMES) \

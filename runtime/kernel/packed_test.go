@@ -72,7 +72,7 @@ func TestPackedExtremes(t *testing.T) {
 						t.Skip("no packed layout")
 					}
 					packed := w.Pack(p, make([]byte, w.PackedBytes()))
-					for _, n := range []int{1, 8} {
+					for _, n := range []int{1, 4, 8} {
 						x, dst := make([]float32, n*cols), make([]float32, n*rows)
 						for i := range x {
 							x[i] = sign

@@ -192,7 +192,7 @@ type packArgs struct {
 // The field names are used by assembly.
 type tileArgs struct {
 	v          *byte    // panel
-	q          *int8    // group [cols/4][groupCols][4]
+	q          *int8    // group [cols/run][groupCols][run]
 	scale, min *float32 // panel; min may be nil
 	d, dsum    *float32 // group [cols/32][groupCols]
 	bias       *int32   // group [cols/scaleSize][groupCols]: -128 * Σ q

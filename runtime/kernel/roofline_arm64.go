@@ -24,16 +24,27 @@ func read4(p *byte, n, ahead int) { read1(p, n, ahead) }
 //go:noescape
 func dotPeakDOT(n int)
 
+// dotPeakI8MM does n multiplications, a multiple of 1024.
+//
+//go:noescape
+func dotPeakI8MM(n int)
+
 func dotPeak(n int) {
-	if useDOT {
+	switch {
+	case useI8MM:
+		dotPeakI8MM(n)
+	case useDOT:
 		dotPeakDOT(n)
-		return
+	default:
+		dotPeakGeneric(n)
 	}
-	dotPeakGeneric(n)
 }
 
 func dotUnit() string {
-	if useDOT {
+	switch {
+	case useI8MM:
+		return "USMMLA, 128 bits"
+	case useDOT:
 		return "SDOT, 128 bits"
 	}
 	return "Go"

@@ -33,3 +33,24 @@ loop:
 	SUBS $256, R0
 	BNE loop
 	RET
+
+#define USMMLAS(i) \
+	USMMLA(0, 1, (i)) \
+	USMMLA(0, 1, (i+1)) \
+	USMMLA(0, 1, (i+2)) \
+	USMMLA(0, 1, (i+3))
+
+// func dotPeakI8MM(n int)
+// Requires: FEAT_I8MM
+TEXT ·dotPeakI8MM(SB), NOSPLIT, $0-8
+	MOVD n+0(FP), R0
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+loop:
+	USMMLAS(8)
+	USMMLAS(12)
+	USMMLAS(16)
+	USMMLAS(20)
+	SUBS $512, R0
+	BNE loop
+	RET
