@@ -15,11 +15,6 @@ const (
 
 const noRank = int32(1<<31 - 1)
 
-// A pair is two neighbouring tokens: left in the high half, right in the low.
-type pair uint64
-
-func pairOf(left, right int32) pair { return pair(uint32(left))<<32 | pair(uint32(right)) }
-
 // A merge replaces two neighbouring tokens by one.
 type merge struct{ left, right, out int32 }
 
@@ -27,7 +22,7 @@ func (t *Tokenizer) addMerges(merges []string) error {
 	if len(merges) >= int(noRank) {
 		return fmt.Errorf("tokenizer: %d merges are too many", len(merges))
 	}
-	t.ranks = make(map[pair]int32, len(merges))
+	t.ranks = newTable(len(merges))
 	t.merges = make([]merge, len(merges))
 	var joined []byte
 	for i, m := range merges {
@@ -38,27 +33,18 @@ func (t *Tokenizer) addMerges(merges []string) error {
 		joined = append(append(joined[:0], left...), right...)
 		var ids [3]int32
 		for j, text := range []string{left, right, string(joined)} {
-			id, ok := t.ids[text]
-			if !ok || t.types[id] != Normal && t.types[id] != Byte || !utf8.ValidString(text) {
+			id, ok := t.find(text)
+			if typ := int32(t.types[id]); !ok || typ != Normal && typ != Byte || !utf8.ValidString(text) {
 				return fmt.Errorf("tokenizer: merge %d needs a normal token that the vocabulary lacks", i)
 			}
 			ids[j] = id
 		}
 		t.merges[i] = merge{ids[0], ids[1], ids[2]}
-		if p := pairOf(ids[0], ids[1]); !contains(t.ranks, p) {
-			t.ranks[p] = int32(i)
+		if t.rank(ids[0], ids[1]) == noRank {
+			t.ranks.add(t.mix(ids[0], ids[1]), int32(i))
 		}
 	}
 	return nil
-}
-
-func contains(m map[pair]int32, p pair) bool { _, ok := m[p]; return ok }
-
-func (t *Tokenizer) rank(left, right int32) int32 {
-	if r, ok := t.ranks[pairOf(left, right)]; ok {
-		return r
-	}
-	return noRank
 }
 
 // bpe is the working memory of merging one piece.
@@ -75,7 +61,7 @@ type symbol struct{ id, prev, next int32 }
 // appendPiece appends the tokens of one piece of text. A piece that is a token
 // becomes it at once, even where merging would end elsewhere (ignore_merges).
 func (t *Tokenizer) appendPiece(dst []int32, piece string, b *bpe) []int32 {
-	if id, ok := t.raw[piece]; ok {
+	if id, ok := t.findRaw(piece); ok {
 		return append(dst, id)
 	}
 	for len(piece) > maxPiece {

@@ -6,10 +6,10 @@ import "unicode/utf8"
 // of a code point for some others, nothing for unused and unknown ids. The
 // caller must not write to it.
 func (t *Tokenizer) Piece(id int32) []byte {
-	if id < 0 || int(id) >= len(t.pieces) {
+	if id < 0 || int(id) >= len(t.types) {
 		return nil
 	}
-	return t.pieces[id]
+	return t.piece(id)
 }
 
 // Decode returns the text of ids with the text of control tokens in it. It is

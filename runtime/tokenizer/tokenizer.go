@@ -14,8 +14,11 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -63,23 +66,27 @@ type Options struct {
 
 // A Tokenizer maps text to token ids and back.
 type Tokenizer struct {
-	tokens []string
-	types  []int32
-	pieces [][]byte         // bytes of each token; not to be written
-	ids    map[string]int32 // token text, as the vocabulary writes it
-	raw    map[string]int32 // bytes of the normal tokens
-	bytes  [256]int32       // token of each single byte, -1 for none
-	ranks  map[pair]int32   // merge rank
-	merges []merge          // by rank
-	marks  trie             // control and user-defined tokens
-	eogs   []int32
+	texts   string   // as the vocabulary writes them
+	textAt  []uint32 // where they begin, and the end
+	types   []uint8
+	pieces  []byte // the bytes of each token; not to be written
+	pieceAt []uint32
+	ids     table      // by their texts, but for those without
+	raw     table      // the normal tokens, by their bytes
+	bytes   [256]int32 // token of each single byte, -1 for none
+	merges  []merge    // by rank
+	ranks   table      // by the tokens merged
+	seed    maphash.Seed
+	salt    uint64 // of the hashes of ranks
+	marks   trie   // control and user-defined tokens
+	eogs    []int32
 
 	bos, eos, pad int32
 	addBOS        bool
 	scratch       sync.Pool // *bpe
 }
 
-// New checks v and prepares it. It keeps v's strings, not its slices.
+// New checks v and prepares it. It keeps nothing of v.
 //
 // It fails when the pre-tokenizer is unknown, when token texts repeat, when a
 // merge is malformed or names or makes a token that is not in the vocabulary,
@@ -109,16 +116,26 @@ func New(v Vocab) (*Tokenizer, error) {
 		}
 	}
 	t := &Tokenizer{
-		tokens: slices.Clone(v.Tokens),
-		types:  slices.Clone(v.Types),
-		bos:    v.BOS, eos: v.EOS, pad: v.PAD,
+		types: make([]uint8, n),
+		bos:   v.BOS, eos: v.EOS, pad: v.PAD,
 		addBOS: v.AddBOS && v.BOS >= 0,
+		seed:   maphash.MakeSeed(), salt: rand.Uint64(),
 	}
-	if t.types == nil {
-		t.types = slices.Repeat([]int32{Normal}, n)
+	for i := range t.types {
+		typ := Normal
+		if v.Types != nil {
+			typ = v.Types[i]
+		}
+		if typ < Normal || typ > Byte {
+			if v.Tokens[i] == "" {
+				continue
+			}
+			return nil, fmt.Errorf("tokenizer: token %d has unknown type %d", i, typ)
+		}
+		t.types[i] = uint8(typ)
 	}
 	t.scratch.New = func() any { return new(bpe) }
-	if err := t.addTokens(); err != nil {
+	if err := t.addTokens(v.Tokens); err != nil {
 		return nil, err
 	}
 	if err := t.addMerges(v.Merges); err != nil {
@@ -128,29 +145,33 @@ func New(v Vocab) (*Tokenizer, error) {
 	return t, nil
 }
 
-func (t *Tokenizer) addTokens() error {
+func (t *Tokenizer) addTokens(tokens []string) error {
+	t.textAt, t.pieceAt = make([]uint32, len(tokens)+1), make([]uint32, len(tokens)+1)
 	size := 0
-	for _, tok := range t.tokens {
-		size += len(tok)
+	for i, tok := range tokens {
+		if size += len(tok); uint64(size) > mostText {
+			return errors.New("tokenizer: the tokens have more than 4 GiB of text")
+		}
+		t.textAt[i+1] = uint32(size)
 	}
+	t.texts = strings.Join(tokens, "")
+	t.ids, t.raw = newTable(len(tokens)), newTable(len(tokens))
 	arena := make([]byte, 0, size) // decoding never lengthens a token
-	t.pieces = make([][]byte, len(t.tokens))
-	t.ids = make(map[string]int32, len(t.tokens))
-	t.raw = make(map[string]int32, len(t.tokens))
 	for i := range t.bytes {
 		t.bytes[i] = -1
 	}
-	for i, tok := range t.tokens {
+	for i, tok := range tokens {
 		id := int32(i)
+		t.pieceAt[i+1] = uint32(len(arena))
 		if tok == "" {
 			continue // never matched, decodes to nothing
 		}
-		if other, ok := t.ids[tok]; ok {
+		if other, ok := t.find(tok); ok {
 			return fmt.Errorf("tokenizer: tokens %d and %d have the same text", other, id)
 		}
-		t.ids[tok] = id
+		t.ids.add(maphash.String(t.seed, tok), id)
 		start := len(arena)
-		switch t.types[i] {
+		switch int32(t.types[i]) {
 		case Control, UserDefined:
 			if len(tok) > maxSpecial {
 				return fmt.Errorf("tokenizer: special token %d has %d bytes, more than %d", id, len(tok), maxSpecial)
@@ -165,16 +186,15 @@ func (t *Tokenizer) addTokens() error {
 			arena, pure = appendDecoded(arena, tok)
 			piece := arena[start:]
 			if pure {
-				t.raw[string(piece)] = id
+				t.raw.add(maphash.Bytes(t.seed, piece), id)
 				if len(piece) == 1 {
 					t.bytes[piece[0]] = id
 				}
 			}
-		default:
-			return fmt.Errorf("tokenizer: token %d has unknown type %d", id, t.types[i])
 		}
-		t.pieces[i] = arena[start:len(arena):len(arena)]
+		t.pieceAt[i+1] = uint32(len(arena))
 	}
+	t.pieces = slices.Clone(arena)
 	for _, b := range []byte("\uFFFD") {
 		if t.bytes[b] < 0 {
 			return fmt.Errorf("tokenizer: no token for byte 0x%02x", b)
@@ -189,37 +209,39 @@ func (t *Tokenizer) findEOGs() {
 		t.eogs = append(t.eogs, t.eos)
 	}
 	for _, text := range []string{"<|im_end|>", "<|endoftext|>"} {
-		if id, ok := t.ids[text]; ok && t.isMark(id) && !slices.Contains(t.eogs, id) {
+		if id, ok := t.find(text); ok && t.isMark(id) && !slices.Contains(t.eogs, id) {
 			t.eogs = append(t.eogs, id)
 		}
 	}
 }
 
 func (t *Tokenizer) isMark(id int32) bool {
-	return t.types[id] == Control || t.types[id] == UserDefined
+	return int32(t.types[id]) == Control || int32(t.types[id]) == UserDefined
 }
 
 // Size returns the number of ids, including unused ones.
-func (t *Tokenizer) Size() int { return len(t.tokens) }
+func (t *Tokenizer) Size() int { return len(t.types) }
 
 // ID returns the id of a token by its text, as the vocabulary writes it.
 func (t *Tokenizer) ID(token string) (int32, bool) {
-	id, ok := t.ids[token]
-	return id, ok
+	if token == "" {
+		return 0, false
+	}
+	return t.find(token)
 }
 
 // Token returns the text of id as the vocabulary writes it; "" for an unknown id.
 func (t *Tokenizer) Token(id int32) string {
-	if id < 0 || int(id) >= len(t.tokens) {
+	if id < 0 || int(id) >= len(t.types) {
 		return ""
 	}
-	return t.tokens[id]
+	return t.text(id)
 }
 
 // IsControl reports whether id is a control token (type Control): structure,
 // not text. User-defined tokens, such as <think> in some files, are text.
 func (t *Tokenizer) IsControl(id int32) bool {
-	return id >= 0 && int(id) < len(t.types) && t.types[id] == Control
+	return id >= 0 && int(id) < len(t.types) && int32(t.types[id]) == Control
 }
 
 // BOS returns the id that begins a text, or -1.
