@@ -13,11 +13,15 @@ type Work struct {
 	max   int
 
 	x, u, y  []float32 // [max][d] residual stream; a mixer's input; its output
+	cos, sin []float32 // [max][hd/2]
+
+	// A layer's buffers. Those of the three kinds are the same memory, for only one of
+	// them is at work.
 	bcx      []float32 // [max][3d]
 	q, o     []float32 // [max][H*hd] queries; what attention mixes
 	k, v     []float32 // [max][kv*hd]
-	cos, sin []float32 // [max][hd/2]
 	gate, up []float32 // [max][F], F that of the widest feed-forward
+
 	routing  routing
 	low      []float32 // [n][r] of an adapter, grown on demand
 	wide     []float32 // [n][rows] of an adapter, grown on demand
@@ -61,16 +65,18 @@ const tileTokens = 16
 
 // NewWork returns buffers for batches of up to size tokens, whose loops run on pool.
 func NewWork(m *Model, pool *kernel.Pool, size int) *Work {
-	kv, f := m.maxKVHeads()*m.HeadDim, max(m.FFN, m.ExpertFFN)
+	heads, kv, f := m.Heads*m.HeadDim, m.maxKVHeads()*m.HeadDim, max(m.FFN, m.ExpertFFN)
 	make32 := func(n int) []float32 { return make([]float32, size*n) }
+	shared := make32(max(3*m.Dim, 2*heads+2*kv, 2*f))
+	part := func(from, n int) []float32 { return shared[size*from:][: size*n : size*n] }
 	w := &Work{
 		model: m, pool: pool, max: size,
 		x: make32(m.Dim), u: make32(m.Dim), y: make32(m.Dim),
-		bcx: make32(3 * m.Dim),
-		q:   make32(m.Heads * m.HeadDim), o: make32(m.Heads * m.HeadDim),
-		k: make32(kv), v: make32(kv),
 		cos: make32(m.HeadDim / 2), sin: make32(m.HeadDim / 2),
-		gate: make32(f), up: make32(f),
+		bcx: part(0, 3*m.Dim),
+		q:   part(0, heads), o: part(heads, heads),
+		k: part(2*heads, kv), v: part(2*heads+kv, kv),
+		gate: part(0, f), up: part(f, f),
 		routing: newRouting(&m.Config, size),
 		rows:    make([]row, size),
 		tiles:   make([]tile, 0, size),
