@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
@@ -28,6 +29,7 @@ func (e *MemoryError) Is(target error) bool { return target == ErrMemory }
 type Budget struct {
 	limit int64
 	used  atomic.Int64
+	spare sync.Map // size → *sync.Pool of *[]byte: the memory of pages that were let go of
 }
 
 // NewBudget returns a budget of limit bytes.
@@ -54,4 +56,32 @@ func (b *Budget) give(n int64) {
 	if b != nil {
 		b.used.Add(-n)
 	}
+}
+
+// memory returns size zero bytes for a page, those of an earlier one if there are any:
+// else each sequence would leave its own for the garbage collector, which lets
+// half of all memory be garbage.
+func (b *Budget) memory(size int) []byte {
+	if b != nil {
+		if pool, ok := b.spare.Load(size); ok {
+			if mem, ok := pool.(*sync.Pool).Get().(*[]byte); ok {
+				clear(*mem)
+				return *mem
+			}
+		}
+	}
+	return make([]byte, size)
+}
+
+// keep takes the memory of a page that nobody holds any more, until a sequence or the
+// garbage collector wants it.
+func (b *Budget) keep(mem []byte) {
+	if b == nil {
+		return
+	}
+	pool, ok := b.spare.Load(len(mem))
+	if !ok {
+		pool, _ = b.spare.LoadOrStore(len(mem), new(sync.Pool))
+	}
+	pool.(*sync.Pool).Put(&mem)
 }

@@ -101,13 +101,14 @@ func (s Shape) pages(tokens int) int { return (tokens + PageLen - 1) / PageLen }
 // A Page holds keys and values of PageLen tokens: head after head, those of
 // [Seq.HeadBytes], as [kernel.KVStoreKey] and [kernel.KVStoreValue] lay them out.
 type Page struct {
-	K, V []byte
+	K, V []byte       // halves of kv
+	kv   []byte       // goes to another page when nobody holds this one
 	refs atomic.Int32 // sequences that hold it
 }
 
-func newPage(size int) *Page {
-	kv := make([]byte, 2*size)
-	p := &Page{K: kv[:size:size], V: kv[size:]}
+func newPage(kv []byte) *Page {
+	size := len(kv) / 2
+	p := &Page{K: kv[:size:size], V: kv[size:], kv: kv}
 	p.refs.Store(1)
 	return p
 }
@@ -209,13 +210,15 @@ func (s *Seq) page(layer int) (*Page, error) {
 	} else if err := s.budget.take(int64(size)); err != nil {
 		return nil, err
 	}
-	return newPage(size / 2), nil
+	return newPage(s.budget.memory(size)), nil
 }
 
 // drop lets go of a page.
 func (s *Seq) drop(p *Page) {
 	if p.refs.Add(-1) == 0 {
-		s.budget.give(int64(len(p.K) + len(p.V)))
+		s.budget.give(int64(len(p.kv)))
+		s.budget.keep(p.kv)
+		p.K, p.V, p.kv = nil, nil, nil // whoever still looks at it fails, instead of seeing another's
 	}
 }
 

@@ -288,3 +288,39 @@ func TestTypes(t *testing.T) {
 		t.Error("Q4_0 was accepted")
 	}
 }
+
+// What a page held is not there any more when another sequence has its memory, and
+// nobody has that while a clone still reads it.
+func TestPagesAreUsedAgain(t *testing.T) {
+	b := NewBudget(1 << 20)
+	kept := NewWithin(b, shape, 1000)
+	step(t, kept, PageLen+5, 500, true)
+	owner := kept
+	kept = owner.Clone()
+	owner.Release()
+	seen := map[*byte]int{}
+	for i := range 50 {
+		s := NewWithin(b, shape, 1000)
+		if err := s.Begin(3); err != nil {
+			t.Fatal(err)
+		}
+		p := s.Pages(1)[0]
+		for _, half := range [][]byte{p.K, p.V} {
+			if slices.ContainsFunc(half, func(b byte) bool { return b != 0 }) {
+				t.Fatalf("round %d: the page is not empty", i)
+			}
+		}
+		seen[&p.K[0]]++
+		step(t, s, 3, float32(i), true)
+		s.Release()
+		s.Release()
+	}
+	if len(seen) == 50 {
+		t.Error("no page was used again")
+	}
+	check(t, kept, "clone", func(int) float32 { return 500 })
+	kept.Release()
+	if b.Used() != 0 {
+		t.Errorf("%d bytes used", b.Used())
+	}
+}
