@@ -237,6 +237,9 @@ func open(name string, f *gguf.File, format string, o Options) (_ *Model, err er
 	m.info = describe(f, net, m.opts, template, m.prompts.style)
 	m.info.Prompts = m.prompts.how
 	m.info.Format, m.info.KV, m.info.KVBytes, m.info.Memory = format, shape.KV.String(), shape.TokenBytes(), budget.Limit()
+	for _, f := range files {
+		f.DropMetadata() // the tokenizer and info have what is needed of it
+	}
 	go m.run()
 	return m, nil
 }

@@ -61,6 +61,7 @@ type File struct {
 	Size      int64    // bytes of the whole file
 
 	byKey, byName map[string]int
+	head          []byte // of the file, up to the tensors' data
 	unmap         func() error
 }
 
@@ -71,6 +72,13 @@ func (f *File) Tensor(name string) *Tensor {
 		return nil
 	}
 	return &f.Tensors[i]
+}
+
+// DropMetadata forgets Fields, which a vocabulary makes megabytes, and lets go of
+// their pages of the file. Tensors stay.
+func (f *File) DropMetadata() {
+	f.Release(f.head)
+	f.Fields, f.byKey, f.head = nil, nil, nil
 }
 
 // Close releases the mapping behind a file from [Open]. Tensor data must not be
@@ -141,6 +149,7 @@ func Parse(data []byte) (*File, error) {
 		}
 		offsets = append(offsets, offset)
 	}
+	f.head = data[:r.pos]
 	return f, f.place(data, pad(r.pos, f.Alignment), offsets)
 }
 

@@ -38,6 +38,13 @@ func TestRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range []*File{mapped, parsed} {
+		if arch, ok := f.Str("general.architecture"); !ok || arch != "test" {
+			t.Fatalf("the architecture is %q", arch)
+		}
+		f.DropMetadata()
+		if _, ok := f.Str("general.architecture"); ok || len(f.Fields) > 0 {
+			t.Error("metadata is still there")
+		}
 		y := f.Tensor("y").Data
 		for _, part := range [][]byte{nil, f.Tensor("x").Data, y, y[:1], y[4000:5000], y[5000:], y[len(y)-1:]} {
 			f.Release(part)

@@ -86,6 +86,9 @@ func join(f *File, path string) (_ *File, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s and its other parts: %w", path, err)
 	}
+	for _, p := range all {
+		p.DropMetadata() // whole has it
+	}
 	whole.Version, whole.Alignment, whole.Size = all[0].Version, all[0].Alignment, size
 	return whole, nil
 }
