@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -108,6 +109,7 @@ func serve(ctx context.Context, f flags, cfg *Config, stderr io.Writer) (err err
 	}
 	g.now.Store(b)
 	banner(stderr, g, data.Addr(), admin.Addr(), time.Since(started))
+	go debug.FreeOSMemory() // what starting left behind
 	return g.listenAndServe(ctx, data, admin)
 }
 
