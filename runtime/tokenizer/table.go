@@ -15,7 +15,7 @@ type table struct {
 
 // newTable returns a table with room for n numbers.
 func newTable(n int) table {
-	size := 1 << bits.Len(uint(max(2*n, 2)-1)) // no more than half full
+	size := 1 << bits.Len(uint(n+n/2)) // no more than two thirds full
 	return table{make([]uint8, size), make([]int32, size)}
 }
 
