@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/sluice-ai/sluice/runtime/quant"
 )
@@ -38,6 +39,11 @@ type packedArgs struct {
 	stride int      // bytes from a column of dst to the next
 	row    int      // of the panel: the first to compute, where a routine does not compute all
 	blocks int      // of the weight's type
+
+	// What to bring into the caches meanwhile, for several columns: as many addresses as
+	// the panel has lines, step bytes apart. Nothing need be there.
+	ahead uintptr
+	step  int
 }
 
 // Packable reports whether this machine is faster with the matrix packed.
@@ -227,8 +233,31 @@ func (w *Weight) fileRow(row []byte, i int) []byte {
 	return row
 }
 
-// multiplyPacked computes panels [p0, p1) of a product.
+// fewGroups is how many groups of columns are few: the weights come from memory then
+// about as fast as they are multiplied.
+const fewGroups = 4
+
+// multiplyPacked computes panels [p0, p1) of a product. A panel meets a few groups one
+// after the other, while each of them has a part of the next panel brought from
+// memory: were all panels to meet the first group first, it would wait for memory,
+// and memory for the others.
 func (s *Scratch) multiplyPacked(wk *worker, pt *part, p0, p1 int) {
+	groups := (s.n + groupCols - 1) / groupCols
+	if groups == 1 || groups > fewGroups || !fetchesAhead() {
+		s.multiplyPanels(wk, pt, p0, p1, 1)
+		return
+	}
+	for p := p0; p < p1; p++ {
+		s.multiplyPanels(wk, pt, p, p+1, groups)
+	}
+}
+
+// lineBytes is the size of a line of the caches.
+const lineBytes = 64
+
+// multiplyPanels computes panels [p0, p1) of a product, group by group. Each of so
+// many groups brings its part of what follows, one alone what it will soon need itself.
+func (s *Scratch) multiplyPanels(wk *worker, pt *part, p0, p1, groups int) {
 	w, a := pt.w, &s.act
 	t := &wk.packed
 	t.blocks = w.Cols / w.Type.BlockSize()
@@ -250,6 +279,11 @@ func (s *Scratch) multiplyPacked(wk *worker, pt *part, p0, p1 int) {
 		}
 		for p := p0; p < p1; p++ {
 			t.w = &w.data[p*w.stride]
+			t.ahead, t.step = uintptr(unsafe.Pointer(t.w))+2048, lineBytes
+			if groups > 1 {
+				t.ahead += uintptr(w.stride - 2048 + c0/groupCols*w.stride/groups)
+				t.step = lineBytes / groups
+			}
 			r := p * panelRows
 			if rows := min(panelRows, w.Rows-r); rows < panelRows || cols != width {
 				t.dst, t.stride = &wk.tile[0], 4*panelRows

@@ -13,6 +13,9 @@ func havePacked(t quant.Type) bool {
 	return false
 }
 
+// fetchesAhead reports whether packed fetches what its arguments say.
+func fetchesAhead() bool { return useVNNI }
+
 //go:noescape
 func repackQ4_0AVX512(a *packArgs)
 

@@ -14,6 +14,8 @@
 	MOVQ packedArgs_bias(AX), R10 \
 	MOVQ packedArgs_dst(AX), DX \
 	MOVQ packedArgs_stride(AX), R13 \
+	MOVQ packedArgs_ahead(AX), R12 \
+	MOVQ packedArgs_step(AX), R11 \
 	MOVQ packedArgs_blocks(AX), CX
 
 // ZERO clears the float sums.
@@ -224,16 +226,25 @@
 	ADDQ $(32*m), R9 \
 	ADDQ $(32*n), R10
 
-// AHEAD fetches four lines some way ahead: for one column past the caches, which it
-// would only sweep; for several into them.
+// AHEAD fetches four lines some way ahead, and LINE one more: for one column past the
+// caches, which it would only sweep; for several into them, R11 bytes apart from R12 on,
+// which goes along.
 #define AHEAD1(o) \
 	PREFETCHNTA (4096+o)(DI) \
 	PREFETCHNTA (4096+64+o)(DI) \
 	PREFETCHNTA (4096+128+o)(DI) \
 	PREFETCHNTA (4096+192+o)(DI)
 
+#define LINE1(o) PREFETCHT0 o(DI)
+
 #define AHEAD8(o) \
-	PREFETCHT0 (2048+o)(DI) \
-	PREFETCHT0 (2048+64+o)(DI) \
-	PREFETCHT0 (2048+128+o)(DI) \
-	PREFETCHT0 (2048+192+o)(DI)
+	PREFETCHT0 (R12) \
+	PREFETCHT0 (R12)(R11*1) \
+	LEAQ (R12)(R11*2), R12 \
+	PREFETCHT0 (R12) \
+	PREFETCHT0 (R12)(R11*1) \
+	LEAQ (R12)(R11*2), R12
+
+#define LINE8(o) \
+	PREFETCHT0 (R12) \
+	ADDQ R11, R12

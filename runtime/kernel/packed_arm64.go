@@ -13,6 +13,9 @@ func havePacked(t quant.Type) bool {
 	return false
 }
 
+// fetchesAhead reports whether packed fetches what its arguments say.
+func fetchesAhead() bool { return false }
+
 func haveRepack(quant.Type) bool { return false }
 
 func repack(*packArgs, quant.Type) { panic("kernel: no routine to repack") }

@@ -6,6 +6,8 @@ import "github.com/sluice-ai/sluice/runtime/quant"
 
 func havePacked(quant.Type) bool { return false }
 
+func fetchesAhead() bool { return false }
+
 func haveRepack(quant.Type) bool { return false }
 
 func repack(*packArgs, quant.Type) { panic("kernel: no routine to repack") }

@@ -145,7 +145,7 @@ func TestMatMulQuantizedExact(t *testing.T) {
 	each(t, func(t *testing.T) {
 		var s Scratch
 		for _, qt := range quantTypes {
-			for _, shape := range [][3]int{{16, 256, 1}, {1, 256, 2}, {15, 512, 3}, {33, 256, 4}, {70, 768, 5}, {48, 1024, 8}, {17, 256, 9}, {64, 512, 17}, {31, 4608, 1}, {300, 512, 1}, {300, 256, 2}} {
+			for _, shape := range [][3]int{{16, 256, 1}, {1, 256, 2}, {15, 512, 3}, {33, 256, 4}, {70, 768, 5}, {48, 1024, 8}, {17, 256, 9}, {64, 512, 17}, {31, 4608, 1}, {300, 512, 1}, {300, 256, 2}, {100, 256, 41}} {
 				rows, cols, n := shape[0], shape[1], shape[2]
 				t.Run(fmt.Sprintf("%v-%dx%dx%d", qt, rows, cols, n), func(t *testing.T) {
 					data := guardedBytes(t, randomBlocks(qt, rows*cols, r))
