@@ -33,7 +33,7 @@ type taskReport struct {
 	*eval.TaskReport
 }
 
-// evalTask measures a model, the keyword baseline and the control on a suite.
+// evalTask measures a model, for entities also the tagger, the keyword baseline and the control on a suite.
 func evalTask(ctx context.Context, stdout, stderr io.Writer, cfg *Config, f taskFlags) error {
 	text, from, err := readData(f.suite, f.data)
 	if err != nil {
@@ -65,6 +65,13 @@ func evalTask(ctx context.Context, stdout, stderr io.Writer, cfg *Config, f task
 	}
 	if err := run("local/"+name, m); err != nil {
 		return err
+	}
+	if f.suite == "entities" {
+		tagged, err := eval.Answer(ctx, "tagger", eval.Tagger{}, f.suite, samples, nil)
+		if err != nil {
+			return err
+		}
+		systems = append(systems, tagged)
 	}
 	ruled, err := eval.Answer(ctx, "keyword rules", eval.Keywords{}, f.suite, samples, nil)
 	if err != nil {

@@ -11,12 +11,14 @@ import (
 	"github.com/sluice-ai/sluice/runtime/engine"
 )
 
-// An Entity is a piece of a text, as a model found it.
+// An Entity is a piece of a text, as a model or the tagger found it.
 type Entity struct {
 	Type  string // one of Types
 	Text  string // as it stands in the text
 	Start int    // code points
 	End   int    // exclusive
+	// Score is the tagger's probability of exactly this entity; 0 when a model found it.
+	Score float64
 }
 
 // Bounds of one question to the model. Longer texts are cut into windows at the
@@ -33,7 +35,7 @@ const (
 func Find(ctx context.Context, m *engine.Model, text string) ([]Entity, error) {
 	var found []Entity
 	at := 0 // code points before the window
-	for _, w := range windows(text) {
+	for _, w := range windows(text, window) {
 		var answer strings.Builder
 		r := engine.Request{Messages: Messages(w), Schema: Schema, Verbatim: []string{w}, MaxTokens: perEntity * (2 + utf8.RuneCountInString(w)/20)}
 		_, err := m.Generate(ctx, r, func(c engine.Chunk) error {
@@ -96,24 +98,29 @@ func Parse(text, answer string) []Entity {
 		last = i + len(e.Text)
 		taken = append(taken, [2]int{i, last})
 		start := utf8.RuneCountInString(text[:i])
-		found = append(found, Entity{e.Type, e.Text, start, start + utf8.RuneCountInString(e.Text)})
+		found = append(found, Entity{Type: e.Type, Text: e.Text, Start: start, End: start + utf8.RuneCountInString(e.Text)})
 	}
 	slices.SortStableFunc(found, func(a, b Entity) int { return a.Start - b.Start })
 	return found
 }
 
-// windows cuts text into pieces of at most window code points, which put together are text.
-func windows(text string) (out []string) {
-	for utf8.RuneCountInString(text) > window {
+// longer reports whether text has more than n code points.
+func longer(text string, n int) bool {
+	return len(text) > n && (len(text) > utf8.UTFMax*n || utf8.RuneCountInString(text) > n)
+}
+
+// windows cuts text into pieces of at most most code points, which put together are text.
+func windows(text string, most int) (out []string) {
+	for longer(text, most) {
 		end, n, cut := 0, 0, 0
 		best := 0 // 1: after a space, 2: after a sentence, 3: after a line
 		prev := ' '
 		for i, r := range text {
-			if n == window {
+			if n == most {
 				end = i
 				break
 			}
-			if n++; n > window/2 {
+			if n++; n > most/2 {
 				kind := 0
 				switch {
 				case prev == '\n':

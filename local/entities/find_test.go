@@ -22,13 +22,13 @@ func TestParse(t *testing.T) {
 		want         []Entity
 	}{
 		{"in-order", `[{"type": "PERSON", "text": "Zoë"}, {"type": "PERSON", "text": "Zoë"}, {"type": "LOCATION", "text": "Köln"}]`,
-			[]Entity{{"PERSON", "Zoë", 0, 3}, {"PERSON", "Zoë", 8, 11}, {"LOCATION", "Köln", 25, 29}}},
+			[]Entity{{"PERSON", "Zoë", 0, 3, 0}, {"PERSON", "Zoë", 8, 11, 0}, {"LOCATION", "Köln", 25, 29, 0}}},
 		{"out-of-order", `[{"type": "LOCATION", "text": "Köln"}, {"type": "PERSON", "text": "Ng"}, {"type": "PERSON", "text": "Ng"}]`,
-			[]Entity{{"PERSON", "Ng", 19, 21}, {"LOCATION", "Köln", 25, 29}, {"PERSON", "Ng", 31, 33}}},
-		{"not-in-the-text", `[{"type": "PERSON", "text": "Bob"}, {"type": "PERSON", "text": "Ng"}]`, []Entity{{"PERSON", "Ng", 19, 21}}},
-		{"too-often", `[{"type": "LOCATION", "text": "Köln"}, {"type": "LOCATION", "text": "Köln"}]`, []Entity{{"LOCATION", "Köln", 25, 29}}},
+			[]Entity{{"PERSON", "Ng", 19, 21, 0}, {"LOCATION", "Köln", 25, 29, 0}, {"PERSON", "Ng", 31, 33, 0}}},
+		{"not-in-the-text", `[{"type": "PERSON", "text": "Bob"}, {"type": "PERSON", "text": "Ng"}]`, []Entity{{"PERSON", "Ng", 19, 21, 0}}},
+		{"too-often", `[{"type": "LOCATION", "text": "Köln"}, {"type": "LOCATION", "text": "Köln"}]`, []Entity{{"LOCATION", "Köln", 25, 29, 0}}},
 		{"unknown-type", `[{"type": "CAT", "text": "Ng"}]`, nil},
-		{"cut-off", `[{"type": "PERSON", "text": "Zoë"}, {"type": "PERS`, []Entity{{"PERSON", "Zoë", 0, 3}}},
+		{"cut-off", `[{"type": "PERSON", "text": "Zoë"}, {"type": "PERS`, []Entity{{"PERSON", "Zoë", 0, 3, 0}}},
 		{"none", `[]`, nil},
 		{"no-list", `{"type": "PERSON"}`, nil},
 		{"nothing", ``, nil},
@@ -46,7 +46,7 @@ func TestWindows(t *testing.T) {
 		"", "short", strings.Repeat("word ", 900), strings.Repeat("x", 2*window+5), strings.Repeat("文。", window),
 		strings.Repeat("One line of it, not long.\n", 200), strings.Repeat("A sentence of some length ends here. ", 100),
 	} {
-		got := windows(text)
+		got := windows(text, window)
 		if strings.Join(got, "") != text {
 			t.Fatalf("%.20q: the windows are not the text", text)
 		}

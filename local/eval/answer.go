@@ -39,11 +39,7 @@ func (m *Model) Reply(ctx context.Context, suite string, s *Sample) (Reply, erro
 		if err != nil {
 			return Reply{}, err
 		}
-		var r Reply
-		for _, e := range found {
-			r.Entities = append(r.Entities, [2]string{e.Type, e.Text})
-		}
-		return r, nil
+		return Reply{Entities: pairs(found)}, nil
 	}
 	req, err := s.Request()
 	if err != nil {
@@ -79,4 +75,25 @@ func (m *Model) Reply(ctx context.Context, suite string, s *Sample) (Reply, erro
 		r.Failed = true // cut off
 	}
 	return r, nil
+}
+
+// Tagger answers samples of entities with [entities.Tag], without a model.
+type Tagger struct{}
+
+// Reply answers one sample.
+func (Tagger) Reply(ctx context.Context, suite string, s *Sample) (Reply, error) {
+	if suite != "entities" {
+		return Reply{}, fmt.Errorf("%s: the tagger finds entities only", suite)
+	}
+	found, err := entities.Tag(ctx, s.Text)
+	return Reply{Entities: pairs(found)}, err
+}
+
+// pairs returns type and text of each entity.
+func pairs(found []entities.Entity) [][2]string {
+	var out [][2]string
+	for _, e := range found {
+		out = append(out, [2]string{e.Type, e.Text})
+	}
+	return out
 }
