@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-ai/sluice/cloud/breaker"
 	"github.com/sluice-ai/sluice/configs"
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/entities"
 	"github.com/sluice-ai/sluice/router"
 	"github.com/sluice-ai/sluice/runtime/nano"
 )
@@ -56,6 +57,9 @@ type Config struct {
 		Types    []string `yaml:"types"`
 		MinScore float64  `yaml:"min_score"`
 		Regions  []string `yaml:"regions"`
+		Entities []string `yaml:"entities"`
+
+		EntitiesMinScore float64 `yaml:"entities_min_score"`
 	} `yaml:"inspect"`
 	Aliases []router.Alias `yaml:"aliases"`
 	Routing struct {
@@ -410,6 +414,17 @@ func (c *Config) Validate() error {
 	}
 	if !slices.Contains([]string{"text", "json"}, c.Log.Format) {
 		bad("log.format: %q is neither text nor json", c.Log.Format)
+	}
+	for i, t := range c.Inspect.Entities {
+		switch {
+		case !slices.Contains(entities.Types, t):
+			bad("inspect.entities: %q is none of %s", t, strings.Join(entities.Types, ", "))
+		case slices.Contains(c.Inspect.Entities[:i], t):
+			bad("inspect.entities: %s is there twice", t)
+		}
+	}
+	if s := c.Inspect.EntitiesMinScore; s < 0 || s > 1 {
+		bad("inspect.entities_min_score: %g is not between 0 and 1", s)
 	}
 	c.validateLocal(bad)
 	c.validateProviders(bad)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/sluice-ai/sluice/configs"
 	"github.com/sluice-ai/sluice/internal/llm"
+	"github.com/sluice-ai/sluice/local/entities"
+	"github.com/sluice-ai/sluice/policy/pii"
 )
 
 // noEnv takes what configures Sluice out of the environment.
@@ -253,4 +255,11 @@ func TestOpenAIKey(t *testing.T) {
 			t.Errorf("the targets are %+v", got)
 		}
 	})
+}
+
+// The tagger's types are those that policy knows.
+func TestEntityTypes(t *testing.T) {
+	if !slices.Equal(entities.Types, pii.Shapeless) {
+		t.Errorf("the tagger finds %v, policy knows %v", entities.Types, pii.Shapeless)
+	}
 }

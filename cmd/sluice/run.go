@@ -11,9 +11,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,7 @@ import (
 	"github.com/sluice-ai/sluice/internal/secret"
 	"github.com/sluice-ai/sluice/local"
 	"github.com/sluice-ai/sluice/local/calibrate"
+	"github.com/sluice-ai/sluice/local/entities"
 	"github.com/sluice-ai/sluice/local/formats"
 	"github.com/sluice-ai/sluice/local/judge"
 	"github.com/sluice-ai/sluice/policy/opa"
@@ -232,7 +235,24 @@ func policyFS(dir string) (fs.FS, error) {
 
 // newInspector makes placeholders with key; nil is a key of its own.
 func newInspector(cfg *Config, key []byte) (*pii.Inspector, error) {
-	return pii.New(pii.Config{Regions: cfg.Inspect.Regions, Types: cfg.Inspect.Types, MinScore: cfg.Inspect.MinScore, Key: key})
+	return pii.New(pii.Config{Regions: cfg.Inspect.Regions, Types: cfg.Inspect.Types, MinScore: cfg.Inspect.MinScore, Recognize: recognizer(cfg.Inspect.Entities, cfg.Inspect.EntitiesMinScore), Key: key})
+}
+
+// recognizer finds entities of these types by the tagger, those that are at least as sure as least; without types, nil.
+func recognizer(types []string, least float64) pii.Recognizer {
+	if len(types) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, text string) ([]llm.Finding, error) {
+		tagged, err := entities.Tag(ctx, text)
+		var found []llm.Finding
+		for _, e := range tagged {
+			if e.Score >= least && slices.Contains(types, e.Type) {
+				found = append(found, llm.Finding{Type: e.Type, Start: e.Start, End: e.End, Score: math.Round(e.Score*1000) / 1000, By: "tagger"})
+			}
+		}
+		return found, err
+	}
 }
 
 // derive makes a key for one purpose from the gateway's own.

@@ -21,7 +21,7 @@ filled(tenant) := object.union_n([
 defaults := {"personal": "redact", "rehydrate": true, "private_keys": "refuse"}
 
 # Types that are credentials, not personal data: the tenant's lists are not about them.
-secrets := {"SECRET": "secret", "URL_CREDENTIALS": "secret", "PRIVATE_KEY": "secret"}
+secrets := {"SECRET": "secret", "URL_CREDENTIALS": "secret", "PRIVATE_KEY": "secret", "CREDENTIAL_TEXT": "secret"}
 
 # What the tenant's lists say about each type. Where two name the same, the stricter one counts.
 lists(tenant) := object.union_n([{type: action | some type in tenant[action]} |

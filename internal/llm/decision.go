@@ -9,7 +9,7 @@ type Finding struct {
 	Start int     `json:"start"` // code points, from the start of the string at Path
 	End   int     `json:"end"`   // exclusive
 	Score float64 `json:"score"` // 0 to 1
-	By    string  `json:"by"`    // how it was found: "pattern", "pattern+checksum", "pattern+context", a model's name
+	By    string  `json:"by"`    // how it was found: "pattern", "pattern+checksum", "pattern+context", "tagger"
 }
 
 // Findings is what inspection found, summed up for policy: counts, never values.
@@ -26,7 +26,7 @@ func Summarize(fs []Finding) Findings {
 		s.Types[f.Type]++
 		s.MaxScore = max(s.MaxScore, f.Score)
 		switch f.Type {
-		case "SECRET", "PRIVATE_KEY", "URL_CREDENTIALS":
+		case "SECRET", "PRIVATE_KEY", "URL_CREDENTIALS", "CREDENTIAL_TEXT":
 			s.Secrets++
 		}
 	}

@@ -26,6 +26,9 @@ type Config struct {
 	Regions []string `yaml:"regions"`
 	// MaxDepth bounds how deep a body may nest. Default 64.
 	MaxDepth int `yaml:"max_depth"`
+	// Recognize is asked for names and the like in what people and models wrote and tools returned: the texts below
+	// the body's messages, system, input, instructions, prompt and prediction, and its text. Optional.
+	Recognize Recognizer `yaml:"-"`
 	// Key makes placeholders. Gateways that share it give one session the same
 	// placeholders. Default: 32 random bytes, so that placeholders end with the process.
 	Key []byte `yaml:"-"`
@@ -67,6 +70,8 @@ type Inspector struct {
 	maxDepth int
 	key      []byte
 	pool     sync.Pool // of *scanner
+
+	recognizer Recognizer
 }
 
 // New returns an Inspector, or every mistake in c.
@@ -79,6 +84,8 @@ func New(c Config) (*Inspector, error) {
 		regions:  slices.Clone(c.Regions),
 		maxDepth: cmp.Or(c.MaxDepth, 64),
 		key:      slices.Clone(c.Key),
+
+		recognizer: c.Recognize,
 	}
 	if len(in.key) == 0 {
 		in.key = make([]byte, 32)
@@ -120,10 +127,16 @@ func (in *Inspector) Inspect(ctx context.Context, req *llm.Request) ([]llm.Findi
 			scratch = unescape(scratch[:0], l.raw)
 			text = scratch
 		}
+		before := len(found)
 		if spans := s.scan(text, l.member); len(spans) > 0 {
 			found = appendFindings(found, string(w.path), text, spans)
 		}
-		return nil
+		if in.recognizer == nil || l.key || l.number || !written(w.path, l.member) {
+			return nil
+		}
+		var err error
+		found, err = in.recognize(ctx, found, before, string(w.path), text)
+		return err
 	}
 	if err := w.walk(req.Body); err != nil {
 		return nil, err
@@ -142,7 +155,7 @@ func (s *scanner) secretive(key []byte) bool {
 	return len(key) >= minText && len(s.scan(key, nil)) > 0
 }
 
-// InspectText scans one bare text. The findings have no path; they are ordered and disjoint.
+// InspectText scans one bare text for what has a shape. The findings have no path; they are ordered and disjoint.
 func (in *Inspector) InspectText(text string) []llm.Finding {
 	s := in.pool.Get().(*scanner)
 	defer in.pool.Put(s)

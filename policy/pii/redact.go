@@ -72,7 +72,7 @@ func (in *Inspector) Redact(req *llm.Request, findings []llm.Finding, types []st
 	w.visit = func(l *leaf) error {
 		es := edits[l.start]
 		if !l.opaque && len(l.raw) >= minAgain {
-			es = m.again(l.text(), es)
+			es = m.again(l.text(), es, !l.key && written(w.path, l.member))
 		}
 		if len(es) == 0 {
 			return nil
@@ -106,7 +106,7 @@ func (in *Inspector) RedactText(text string, findings []llm.Finding, types []str
 		es[i].token = m.token(es[i].typ, b[es[i].start:es[i].end])
 	}
 	l := leaf{raw: b, plain: true, bare: true}
-	return string(l.replace(nil, m.again(b, es))), newRestorer(m.list), nil
+	return string(l.replace(nil, m.again(b, es, true))), newRestorer(m.list), nil
 }
 
 // scope returns what placeholders depend on beside type and value.
@@ -176,13 +176,15 @@ func toEdits(text []byte, fs []llm.Finding) ([]edit, error) {
 // minAgain is the length from which a value is replaced wherever it stands.
 const minAgain = 8
 
-// again adds to es the other places of text where an issued value stands as a word of its own.
-func (m *mint) again(text []byte, es []edit) []edit {
-	first := es
+// again adds to es, which are in order, the other places of text where an issued value stands as a word of its own. Where text is none
+// that somebody wrote, values found by their wording stay: "function" may have been somebody's password.
+func (m *mint) again(text []byte, es []edit, prose bool) []edit {
 	for _, v := range m.list {
-		if len(v.value) < minAgain {
+		if len(v.value) < minAgain || v.prose && !prose {
 			continue
 		}
+		var more []edit
+		k0 := 0 // of es
 		for from := 0; ; {
 			k := bytes.Index(text[from:], v.value)
 			if k < 0 {
@@ -194,18 +196,18 @@ func (m *mint) again(text []byte, es []edit) []edit {
 			if isAlnum(text[start]) && isAlnum(at(text, start-1)) || isAlnum(text[end-1]) && isAlnum(at(text, end)) {
 				continue
 			}
-			free := !slices.ContainsFunc(es, func(e edit) bool { return start < e.end && e.start < end })
-			if free {
-				if len(es) == len(first) {
-					es = slices.Clone(es)
-				}
-				es = append(es, edit{start: start, end: end, token: v.token})
+			for k0 < len(es) && es[k0].end <= start {
+				k0++
+			}
+			if k0 == len(es) || end <= es[k0].start {
+				more = append(more, edit{start: start, end: end, token: v.token})
 				from = end
 			}
 		}
-	}
-	if len(es) > len(first) {
-		slices.SortFunc(es, func(a, b edit) int { return a.start - b.start })
+		if more != nil {
+			es = slices.Concat(es, more)
+			slices.SortFunc(es, func(a, b edit) int { return a.start - b.start })
+		}
 	}
 	return es
 }

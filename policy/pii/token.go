@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,7 @@ type mint struct {
 type secret struct {
 	token string
 	value []byte // as text
+	prose bool   // found by its wording: it may be any word
 }
 
 // newMint returns a mint whose placeholders are the same for every request of
@@ -61,7 +63,7 @@ func (m *mint) token(typ string, value []byte) string {
 		token := string(t)
 		m.issued[id] = token
 		m.taken[canonical(token)] = true
-		m.list = append(m.list, secret{token, bytes.Clone(value)})
+		m.list = append(m.list, secret{token, bytes.Clone(value), !slices.Contains(names[:], typ)})
 		return token
 	}
 }

@@ -1,7 +1,7 @@
 package pii
 
-// The types that this package finds. Other packages (a model) may add
-// findings of any name; Redact treats them alike.
+// The types that this package finds. [Config].Recognize may add findings of any
+// other name; Redact treats them alike.
 const (
 	Email          = "EMAIL"
 	Phone          = "PHONE"
@@ -41,6 +41,9 @@ var names = [kinds]string{
 
 // Types returns the types that this package finds, in no order that matters.
 func Types() []string { return append([]string(nil), names[:]...) }
+
+// Shapeless are the types that [Config].Recognize finds; local/entities knows the same.
+var Shapeless = []string{"PERSON", "LOCATION_ADDRESS", "DATE_OF_BIRTH", "ORGANIZATION", "LOCATION", "MEDICAL", "CREDENTIAL_TEXT"}
 
 // How a finding was found.
 const (
