@@ -34,6 +34,7 @@ def main():
     args = a.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     train, dev = data.split(data.load_seeds())
+    train = data.thin(train)
     forbidden, _ = data.held_out()
 
     saved = args.out / "tokenizer.json"

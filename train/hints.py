@@ -1,7 +1,8 @@
-"""Fits the n-gram part of the cheap hints, and writes local/hints/ngrams.bin (256 KiB) with examples to hold Go to.
+"""Fits the n-gram part of the cheap hints, and writes local/hints/ngrams.bin (1 MiB) with examples to hold Go to.
 
 Logistic regression on the seeds' labels, with the seeds of the dev files (number 03 of almost every writer) left out; each
-gram weighs by its inverse document frequency, and one that occurs in a single seed does not count. Then:
+gram weighs by its inverse document frequency, and one that occurs in a single seed does not count. Seeds that put easy and hard
+questions to the same text count LESS: with their full weight the model was worse on everything else. Then:
 
     go test ./local/judge -run TestFitWeights -v -fit
 
@@ -20,9 +21,9 @@ from sluice_train.fit import auc
 from sluice_train.prompt import ROOT
 
 DEV = "-03.jsonl"
-C = 3.0
+C = 1.0
 EXAMPLES = ["thanks a lot!", "Prove that √2 is irrational, and generalise.", "  Übersetze\t\tbitte: \u201eGuten Morgen\u201c 2024-05-03 \n",
-            "請求書の番号と日付を抜き出してください。No. 4711", "x" * 2000 + " ende", "", "?", "Zoë's naïve café\u0301 — 12 %"]
+            "請求書の番号と日付を抜き出してください。No. 4711", "x" * 2000 + " ende", "", "?", "\n \nOne.\r\n\n two 22\n\t\n", "Which is right?\n" + "y z " * 90, "Zoë's naïve café\u0301 — 12 %"]
 
 
 def main():
@@ -33,11 +34,12 @@ def main():
     train, dev = [s for s in seeds if not s["file"].endswith(DEV)], [s for s in seeds if s["file"].endswith(DEV)]
     x, xd = ngrams.matrix([s["t"] for s in train]), ngrams.matrix([s["t"] for s in dev])
     p = np.array([s["p"] for s in train])
+    count = np.array([data.weight(s) for s in train])
     df = np.asarray((x > 0).sum(0)).ravel()
     idf = np.where(df >= 2, np.log((1 + len(p)) / (1 + df)) + 1, 0) / 3
     weighed = (x @ diags(idf.astype(np.float32))).tocsr()
-    m = LogisticRegression(C=C, max_iter=300, tol=1e-3).fit(
-        vstack([weighed, weighed]), np.r_[np.ones(len(p)), np.zeros(len(p))], sample_weight=np.r_[p, 1 - p])
+    m = LogisticRegression(C=C, max_iter=500, tol=3e-5).fit(
+        vstack([weighed, weighed]), np.r_[np.ones(len(p)), np.zeros(len(p))], sample_weight=np.r_[p * count, (1 - p) * count])
     w = m.coef_[0] * idf
     scale = np.abs(w).max() / 127
     q = np.clip(np.round(w / scale), -127, 127).astype(np.int8)

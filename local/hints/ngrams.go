@@ -43,20 +43,45 @@ func readLinear(file []byte) linear {
 const (
 	gramHead, gramTail = 800, 400
 	gramView           = 60
+	gramLine           = 160
 	longestGram        = 5
 )
 
 // NGrams returns the log-odds that a small local model will do, by the wording of text.
 func NGrams(text string) float64 {
 	runes := []rune(normal(text))
+	first, last := []rune(normal(firstLine(text))), []rune(normal(lastLine(text)))
 	odds := ngrams.bias
 	for _, v := range []struct {
 		letter string
 		part   []rune
-	}{{"a", runes}, {"h", runes[:min(gramView, len(runes))]}, {"t", runes[max(0, len(runes)-gramView):]}} {
+	}{
+		{"a", runes}, {"h", runes[:min(gramView, len(runes))]}, {"t", runes[max(0, len(runes)-gramView):]},
+		{"f", first[:min(gramLine, len(first))]}, {"l", last[max(0, len(last)-gramLine):]},
+	} {
 		odds += ngrams.view(v.letter, v.part)
 	}
 	return odds
+}
+
+// firstLine and lastLine return those lines of text that hold more than white space: what is
+// asked often stands there, and the text it is asked of on the others.
+func firstLine(text string) string {
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.TrimSpace(line) != "" {
+			return line
+		}
+	}
+	return ""
+}
+
+func lastLine(text string) string {
+	line, rest := "", text
+	for rest != "" && strings.TrimSpace(line) == "" {
+		i := strings.LastIndexByte(rest, '\n')
+		line, rest = rest[i+1:], rest[:max(0, i)]
+	}
+	return line
 }
 
 // normal lowers text, makes every digit 0 and every run of white space one space, and

@@ -142,7 +142,7 @@ func TestParseWeights(t *testing.T) {
 		{"embedded", "", "", ""},
 		{"unknown-field", `"bias"`, `"biass"`, "unknown field"},
 		{"unknown-signal", `"name": "hints"`, `"name": "moon"`, `"hints" has no weight`},
-		{"no-version", `"version": "3"`, `"version": ""`, "version"},
+		{"no-version", `"version": "4"`, `"version": ""`, "version"},
 		{"bounds", `"high": 4, "about": "results`, `"low": 5, "high": 4, "about": "results`, "low is above"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

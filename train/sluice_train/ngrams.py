@@ -1,8 +1,9 @@
 """The n-gram part of the cheap hints (local/hints/ngrams.go): hashed n-grams of characters and words, one weight a bucket.
 
 A request's last text is lowered, digits become 0, runs of white space one space, with one at each end; of long texts the
-first 800 and the last 400 code points count. Three views: the whole, its first 60 and its last 60 code points. In each:
-character n-grams of 2 to 5 code points, and one and two words (runs of letters, numbers and marks, or one other
+first 800 and the last 400 code points count. Five views: the whole, its first 60 and its last 60 code points, and the first
+160 code points of the first and the last 160 of the last line that is not empty (what is asked often stands there, and the
+text it is asked of on the others). In each: character n-grams of 2 to 5 code points, and one and two words (runs of letters, numbers and marks, or one other
 character). A gram's bucket is the CRC-32 (IEEE) of its view's letter, its kind's letter and its UTF-8, modulo BUCKETS;
 its value 1 + ln(count), and each view's values are scaled to length 1.
 """
@@ -13,8 +14,8 @@ import numpy as np
 import regex
 from scipy.sparse import csr_matrix
 
-BUCKETS = 1 << 18
-HEAD, TAIL, SHORT = 800, 400, 60
+BUCKETS = 1 << 20
+HEAD, TAIL, SHORT, LINE = 800, 400, 60, 160
 _SPACE, _DIGIT, _WORD = regex.compile(r"\s+"), regex.compile("[0-9]"), regex.compile(r"[\p{L}\p{N}\p{M}]+|\S")
 
 
@@ -45,8 +46,9 @@ def view(text: str, letter: str, buckets: int) -> dict[int, float]:
 
 def features(text: str, buckets: int = BUCKETS) -> dict[int, float]:
     t = normal(text)
+    lines = [line for line in text.split("\n") if normal(line).strip(" ")] or [""]
     out: dict[int, float] = {}
-    for letter, part in (("a", t), ("h", t[:SHORT]), ("t", t[-SHORT:])):
+    for letter, part in (("a", t), ("h", t[:SHORT]), ("t", t[-SHORT:]), ("f", normal(lines[0])[:LINE]), ("l", normal(lines[-1])[-LINE:])):
         for b, v in view(part, letter, buckets).items():
             out[b] = out.get(b, 0.0) + v
     return out
