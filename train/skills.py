@@ -23,7 +23,7 @@ from sluice_train import bpe, circuits, data, export, forms, items, lexicon, see
 from sluice_train.model import LFM2, Config
 
 SMEAR_AT, COPY_AT, POINT_AT, TAP = (2, 3), 4, 5, 3
-MIX = {"entities": 0.34, "tools": 0.33, "extraction": 0.33}
+MIX = {"entities": 0.16, "tools": 0.42, "extraction": 0.42}
 FORMS = {"entities": 0.0, "tools": 0.3, "extraction": 0.45}  # share of generated examples
 TOGETHER = 8  # steps between averages of the processes' weights
 WEIGHT = {"tags": 0.5, "values": 0.2, "point": 0.6, "lm": 0.03, "chain": 0.5, "full": 0.3}
@@ -279,7 +279,7 @@ def model_call(i):
 
 
 def write(path: Path, model, tok):
-    export.save(path, model, tok, 1, 0, name="Sluice nano-forms v1", abilities=("entities", "tools", "extraction"))
+    export.save(path, model, tok, 1, 0, name="Sluice nano-forms v2", abilities=("entities", "tools", "extraction"))
 
 
 def main():

@@ -14,7 +14,7 @@ import _ "embed"
 // The models' general.name.
 const (
 	Name      = "Sluice nano v1"
-	FormsName = "Sluice nano-forms v1"
+	FormsName = "Sluice nano-forms v2"
 )
 
 // What a configuration writes for a file of this package.
