@@ -18,7 +18,7 @@ import (
 // unseen by the client, the cloud takes over.
 func (s *suite) escalated(t *testing.T) {
 	config := filepath.Join(s.dir, "doubtful.yaml")
-	text := strings.NewReplacer("escalate: 0", "escalate: 0.3", s.dataDir, s.dataDir+"-doubtful").Replace(s.gatewayConfig("routing: {commit: {tokens: 4, wait: 10s}}"))
+	text := strings.NewReplacer("escalate: 0", "escalate: 0.6", s.dataDir, s.dataDir+"-doubtful").Replace(s.gatewayConfig("routing: {commit: {tokens: 4, wait: 10s}}"))
 	writeConfig(t, config, text)
 	gw := start(t, "the doubtful gateway", s.bin, keyEnv, "--config", config)
 	gw.key = opsKey
@@ -41,7 +41,7 @@ func (s *suite) escalated(t *testing.T) {
 	err := ledger.Scan(filepath.Join(s.dataDir+"-doubtful", "ledger"), func(e ledger.Entry) error {
 		if r := e.Record; r.Route == llm.RouteCloud {
 			n++
-			if len(r.Attempts) != 2 || r.Attempts[0].Outcome != llm.Insufficient || r.Attempts[0].Code != "unsure" || r.Attempts[1].Hop != llm.Escalate || r.Revised == nil || *r.Revised > 0.3 {
+			if len(r.Attempts) != 2 || r.Attempts[0].Outcome != llm.Insufficient || r.Attempts[0].Code != "unsure" || r.Attempts[1].Hop != llm.Escalate || r.Revised == nil || *r.Revised > 0.6 {
 				t.Errorf("record %+v", r)
 			}
 		}
