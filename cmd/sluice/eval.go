@@ -45,7 +45,8 @@ gateway: the same prompts, the same grammars.
 
 judge       which requests a small model can answer: accuracy, AUC, calibration, Brier
             score; what routing by it would cost and save; how long it takes
-entities    names, addresses and what else has no shape: F1 of spans of the right type
+entities    names, addresses and what else has no shape: F1 of spans of the right type,
+            with the tagger of inspect.entities beside the model
 tools       calls, word for word, and whether it leaves alone what no tool is for
 extraction  JSON for a schema: F1 of fields
 

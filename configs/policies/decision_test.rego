@@ -191,6 +191,7 @@ test_the_stricter_list_counts if {
 test_secrets_are_redacted_whatever_the_lists_say if {
 	lax := {"name": "lax", "personal": "allow", "allow": ["SECRET", "URL_CREDENTIALS"]}
 	decided(lax, {"SECRET": 1, "URL_CREDENTIALS": 1, "EMAIL": 1}, all).redact == {"SECRET", "URL_CREDENTIALS"}
+	decided(lax, {"CREDENTIAL_TEXT": 1, "PERSON": 1}, all).redact == {"CREDENTIAL_TEXT"}
 }
 
 test_what_was_prepared_is_what_the_rule_says if {

@@ -38,7 +38,9 @@ type Config struct {
 func (c Config) Validate() error {
 	var bad []string
 	for _, t := range c.Types {
-		if !slices.Contains(names[:], t) {
+		if slices.Contains(Shapeless, t) {
+			bad = append(bad, fmt.Sprintf("types: %q has no shape: list it under inspect.entities", t))
+		} else if !slices.Contains(names[:], t) {
 			bad = append(bad, fmt.Sprintf("types: %q is none of %s", t, strings.Join(names[:], ", ")))
 		}
 	}
